@@ -1,0 +1,30 @@
+"""A^l: a learned 1x1 convolution from the student's feature map to the teacher's channels."""
+
+from collections.abc import Mapping
+
+import fvcore.nn.weight_init as weight_init
+from torch import Tensor, nn
+
+from detectron2.layers import Conv2d
+
+from .levels import LevelPair
+
+
+class Adapters(nn.ModuleDict):
+    """One 1x1 convolution a level; kept even where the channel counts agree, since equal counts do
+    not mean equal channels. Trained with the student and left behind when it is exported.
+    """
+
+    def __init__(self, levels: Mapping[str, LevelPair]):
+        """
+        Args:
+            levels: the levels to compare, by the student's name.
+        """
+        super().__init__()
+        for name, pair in levels.items():
+            self[name] = Conv2d(pair.student.channels, pair.teacher.channels, kernel_size=1)
+            weight_init.c2_xavier_fill(self[name])
+
+    def forward(self, features: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """``A^l(F_S^l)`` of each adapted level: (N, C_S, H, W) to (N, C_T, H, W)."""
+        return {name: adapter(features[name]) for name, adapter in self.items()}

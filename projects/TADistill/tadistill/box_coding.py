@@ -1,0 +1,57 @@
+"""Boxes in and out of the deltas of a box head.
+
+Shape shorthand: R: sampled proposals; K: foreground classes, the label K is background.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+# A decoded box may be thinner than any real object; its logarithm must stay finite.
+_MIN_SIZE = 1e-2
+
+
+def class_deltas(deltas: Tensor, gt_classes: Tensor, num_classes: int) -> Tensor:
+    """The deltas for each region's own class ``y_i``.
+
+    Args:
+        deltas: (R, 4 K) of a class-specific head, or (R, 4) of a class-agnostic one.
+        gt_classes: (R,), labels in [0, K]. For background any class's deltas are given: there is
+            no right one, and a gate hides it.
+        num_classes: K.
+
+    Returns:
+        (R, 4), float32.
+    """
+    deltas = deltas.float()
+    if deltas.shape[1] == 4:
+        return deltas
+    index = gt_classes.clamp(0, num_classes - 1)[:, None, None].expand(-1, 1, 4)
+    return deltas.view(-1, num_classes, 4).gather(1, index).squeeze(1)
+
+
+def encode_boxes(boxes: Tensor, proposals: Tensor, weights: Sequence[float]) -> Tensor:
+    """The deltas that lead from ``proposals`` to ``boxes``: the inverse of
+    ``Box2BoxTransform.apply_deltas``.
+
+    Detectron2's own ``get_deltas`` stops with an assertion at a degenerate proposal, for which it
+    has to wait for the GPU. This one measures no side below a hundredth of a pixel instead.
+
+    Args:
+        boxes, proposals: (R, 4), XYXY, absolute pixels.
+        weights: ``BBOX_REG_WEIGHTS``: what (dx, dy, dw, dh) are multiplied by.
+
+    Returns:
+        (R, 4) deltas, finite for finite boxes.
+    """
+    center, size = _center_and_size(boxes)
+    proposal_center, proposal_size = _center_and_size(proposals)
+    shift = (center - proposal_center) / proposal_size
+    scale = torch.log(size / proposal_size)
+    return torch.cat([shift, scale], dim=1) * shift.new_tensor(weights)
+
+
+def _center_and_size(boxes: Tensor) -> tuple[Tensor, Tensor]:
+    corner, opposite = boxes[:, :2], boxes[:, 2:]
+    return (corner + opposite) / 2, (opposite - corner).clamp(min=_MIN_SIZE)

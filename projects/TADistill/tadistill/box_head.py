@@ -1,0 +1,110 @@
+"""One interface to any model's box head: "what do you say of these proposals?"
+
+Everything in the method that differs between kinds of ROI heads is in this file. A project with
+ROI heads of its own registers the two functions for them::
+
+    @run_box_head.register(MyROIHeads)
+    def _(roi_heads, features, proposals): ...
+"""
+
+from collections.abc import Mapping, Sequence
+from functools import singledispatch
+from typing import NamedTuple
+
+from torch import Tensor, nn
+
+from detectron2.modeling.roi_heads import FastRCNNOutputLayers, StandardROIHeads
+from detectron2.structures import Instances
+
+
+class BoxHeadOutputs(NamedTuple):
+    """What a box head says of R proposals of all images.
+
+    Attributes:
+        logits: (R, K+1), background last.
+        deltas: (R, 4 K), or (R, 4) of a class-agnostic head.
+    """
+
+    logits: Tensor
+    deltas: Tensor
+
+
+@singledispatch
+def run_box_head(
+    roi_heads: nn.Module, features: Mapping[str, Tensor], proposals: Sequence[Instances]
+) -> BoxHeadOutputs:
+    """Pools ``proposals`` from ``features`` and runs the box head on them, once.
+
+    Args:
+        roi_heads: a model's ROI heads.
+        features: the same model's feature maps, each (N, C, H, W).
+        proposals: N ``Instances`` with ``proposal_boxes``.
+    """
+    raise TypeError(f"{type(roi_heads).__name__} has no box branch that TADistill knows")
+
+
+@singledispatch
+def roi_losses(
+    roi_heads: nn.Module,
+    features: Mapping[str, Tensor],
+    sampled: Sequence[Instances],
+    outputs: BoxHeadOutputs,
+) -> dict[str, Tensor]:
+    """The ROI heads' own training losses, given what their box head has said already.
+
+    Args:
+        roi_heads, features: as in :func:`run_box_head`.
+        sampled: the labelled and sampled proposals.
+        outputs: what :func:`run_box_head` returned for them.
+    """
+    raise TypeError(f"{type(roi_heads).__name__} has no box branch that TADistill knows")
+
+
+@run_box_head.register(StandardROIHeads)
+def _(roi_heads, features, proposals):
+    pooled = roi_heads.box_pooler(
+        [features[f] for f in roi_heads.box_in_features], [p.proposal_boxes for p in proposals]
+    )
+    return BoxHeadOutputs(*roi_heads.box_predictor(roi_heads.box_head(pooled)))
+
+
+@roi_losses.register(StandardROIHeads)
+def _(roi_heads, features, sampled, outputs):
+    losses = roi_heads.box_predictor.losses(outputs, sampled)
+    losses.update(roi_heads._forward_mask(features, sampled))
+    losses.update(roi_heads._forward_keypoint(features, sampled))
+    return losses
+
+
+def why_not_distillable(roi_heads: nn.Module) -> str | None:
+    """What keeps these ROI heads from taking part, as an error message; None if nothing does."""
+    name = type(roi_heads).__name__
+    if run_box_head.dispatch(type(roi_heads)) is run_box_head.dispatch(object):
+        return f"{name} has no box branch that TADistill knows; use StandardROIHeads"
+
+    predictor = getattr(roi_heads, "box_predictor", None)
+    if not isinstance(predictor, FastRCNNOutputLayers):
+        return (
+            f"{name} predicts boxes with {type(predictor).__name__}, not with one "
+            "FastRCNNOutputLayers (a cascade has several); use StandardROIHeads"
+        )
+    if len(predictor.box2box_transform.weights) != 4:
+        return f"{name} predicts rotated boxes; TADistill compares axis-aligned ones"
+    if getattr(predictor, "use_sigmoid_ce", False):
+        return (
+            "its classes are sigmoids (MODEL.ROI_BOX_HEAD.USE_SIGMOID_CE), which have no softmax "
+            "to compare; set it to False"
+        )
+    if getattr(roi_heads, "train_on_pred_boxes", False):
+        return (
+            "MODEL.ROI_BOX_HEAD.TRAIN_ON_PRED_BOXES moves the proposals after the box head has "
+            "answered for them; set it to False"
+        )
+    if run_box_head.dispatch(type(roi_heads)) is run_box_head.dispatch(StandardROIHeads):
+        for method in ("forward", "_forward_box"):
+            if getattr(type(roi_heads), method) is not getattr(StandardROIHeads, method):
+                return (
+                    f"{name} has a {method} of its own, which a distilled step would pass by; "
+                    "register run_box_head and roi_losses for it (tadistill/box_head.py)"
+                )
+    return None

@@ -1,0 +1,71 @@
+"""The config keys of TADistill: all of them, and only here."""
+
+import math
+
+from detectron2.config import CfgNode as CN
+
+
+def add_tadistill_config(cfg: CN) -> None:
+    """Add ``MODEL.TADISTILL`` and ``SOLVER.OPTIMIZER`` to a Detectron2 config, in place.
+
+    Nothing changes until ``MODEL.META_ARCHITECTURE`` is ``"TADistillRCNN"``. Everything else
+    under ``MODEL`` describes the student. The symbols are those of projects/TADistill/README.md.
+
+    Args:
+        cfg: a config made by ``detectron2.config.get_cfg()``.
+    """
+    _C = cfg
+    _C.MODEL.TADISTILL = CN()
+
+    # False: no teacher is built, and a step is bitwise that of GeneralizedRCNN (the baseline).
+    _C.MODEL.TADISTILL.ENABLED = True
+
+    # T, the frozen teacher: any trained GeneralizedRCNN.
+    _C.MODEL.TADISTILL.TEACHER = CN()
+    # A YAML file, or a name in the model zoo ("COCO-Detection/faster_rcnn_R_101_FPN_3x.yaml").
+    _C.MODEL.TADISTILL.TEACHER.CONFIG_FILE = ""
+    # Its weights: a path, a URL or detectron2://…. Empty: the zoo's, if CONFIG_FILE is a zoo name.
+    _C.MODEL.TADISTILL.TEACHER.WEIGHTS = ""
+    # Overrides of the teacher's config: ["MODEL.ROI_HEADS.NUM_CLASSES", 20, …].
+    _C.MODEL.TADISTILL.TEACHER.OPTS = []
+
+    # Whose RPN proposals both box heads answer for: "union", "student" or "teacher".
+    _C.MODEL.TADISTILL.PROPOSALS = CN()
+    _C.MODEL.TADISTILL.PROPOSALS.SOURCE = "union"
+    # In the union, a teacher's proposal is a near-duplicate if its IoU with a student's is above.
+    _C.MODEL.TADISTILL.PROPOSALS.NMS_THRESH = 0.9
+
+    # L_feat, on the feature maps.
+    _C.MODEL.TADISTILL.FEATURE = CN()
+    _C.MODEL.TADISTILL.FEATURE.WEIGHT = 1.0  # lambda_f; 0 switches the term off
+    _C.MODEL.TADISTILL.FEATURE.SIGMA = math.sqrt(2.0)  # sigma, the width of the mask M
+    # The student's levels to compare (names of backbone outputs). Empty: all of them.
+    _C.MODEL.TADISTILL.FEATURE.LEVELS = []
+    # "instance": a box counts only where the teacher's head does better on it. "none": always.
+    _C.MODEL.TADISTILL.FEATURE.GATE = "none"
+
+    # L_cls, on the class logits of the box heads.
+    _C.MODEL.TADISTILL.LOGIT = CN()
+    _C.MODEL.TADISTILL.LOGIT.WEIGHT = 1.0  # lambda_c
+    _C.MODEL.TADISTILL.LOGIT.TEMPERATURE = 1.0  # tau
+    # g_i = 1 where the teacher gives y_i more probability than the "student" does; or "none".
+    _C.MODEL.TADISTILL.LOGIT.GATE = "student"
+    _C.MODEL.TADISTILL.LOGIT.REGION = "all"  # the sampled proposals summed over; or "foreground"
+    _C.MODEL.TADISTILL.LOGIT.LOSS = "kl"  # or "bce"
+
+    # L_box, on the box deltas of the box heads.
+    _C.MODEL.TADISTILL.BOX = CN()
+    _C.MODEL.TADISTILL.BOX.WEIGHT = 1.0  # lambda_b
+    # g_i = 1 where the teacher's box overlaps the ground truth more than the "student"'s box
+    # does, or more than the "proposal" does; or "none".
+    _C.MODEL.TADISTILL.BOX.GATE = "student"
+
+    # w(t), set by DistillationDecayHook.
+    _C.MODEL.TADISTILL.DECAY = CN()
+    _C.MODEL.TADISTILL.DECAY.SCHEDULE = "linear"  # or "cosine", "step", "constant"
+    # For "step": w is multiplied by GAMMA at each of these fractions of the training.
+    _C.MODEL.TADISTILL.DECAY.STEPS = [0.6667, 0.8889]
+    _C.MODEL.TADISTILL.DECAY.GAMMA = 0.1
+
+    # Detectron2 trains with SGD alone; small detectors from scratch want "ADAMW".
+    _C.SOLVER.OPTIMIZER = "SGD"

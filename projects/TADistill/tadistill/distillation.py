@@ -1,0 +1,149 @@
+"""From what both models said in a step to the three terms and their gates.
+
+Suffix S: student, T: teacher. The gates decide, the terms measure; both are pure functions that
+know nothing of options. This is where an option chooses between them.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+from detectron2.modeling.roi_heads import FastRCNNOutputLayers
+from detectron2.structures import Instances
+
+from . import gates
+from .box_coding import class_deltas, encode_boxes
+from .box_head import BoxHeadOutputs
+from .ground_truth import padded_gt_boxes
+from .levels import LevelPair
+from .options import BoxOptions, DistillationOptions, FeatureOptions, LogitOptions
+from .regions import Regions
+from .terms import box_term, feature_term, gaussian_mask, logit_term
+
+Term = tuple[Tensor, Tensor | None]  # a loss, and its gate's share of regions
+
+
+def distillation_losses(
+    options: DistillationOptions,
+    *,
+    levels: Mapping[str, LevelPair],
+    adapted_S: Mapping[str, Tensor],
+    features_T: Mapping[str, Tensor],
+    sampled: Sequence[Instances],
+    head_S: BoxHeadOutputs,
+    head_T: BoxHeadOutputs | None,
+    predictor_S: FastRCNNOutputLayers,
+    predictor_T: FastRCNNOutputLayers,
+    gt_instances: Sequence[Instances],
+) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """The terms that weigh anything, times their lambda but not w(t), and the pulse of their gates.
+
+    Computed in float32, whatever autocast does around it.
+
+    Args:
+        options: weights, gates and forms.
+        levels: the pairs of levels that the feature term compares, by the student's name.
+        adapted_S: ``A^l(F_S^l)``, by the student's name.
+        features_T: ``F_T^l``, by the teacher's name.
+        sampled: the proposals that both box heads answered for.
+        head_S, head_T: their answers. ``head_T`` may be None if no term and no gate reads it.
+        predictor_S, predictor_T: for the box transforms and the class count.
+        gt_instances: the batch's ground truth, with ``gt_index``.
+
+    Returns:
+        Losses by the names "feature", "logit", "box", and shares by the names of the gates.
+    """
+    device_type = gt_instances[0].gt_classes.device.type
+    with torch.autocast(device_type, enabled=False):
+        regions = Regions.of(sampled, predictor_S.num_classes)
+        terms: dict[str, Term] = {}
+        if options.feature.weight > 0:
+            terms["feature"] = _feature(
+                options.feature, levels, adapted_S, features_T, regions, head_S, head_T, gt_instances
+            )
+        if options.logit.weight > 0:
+            terms["logit"] = _logit(options.logit, regions, head_S, head_T)
+        if options.box.weight > 0:
+            terms["box"] = _box(options.box, regions, head_S, head_T, predictor_S, predictor_T)
+    losses = {name: loss for name, (loss, _) in terms.items()}
+    shares = {name: share for name, (_, share) in terms.items() if share is not None}
+    return losses, shares
+
+
+def _feature(
+    options: FeatureOptions, levels, adapted_S, features_T, regions, head_S, head_T, gt_instances
+) -> Term:
+    keep, share = None, None
+    if options.gate == "instance":
+        num_gt = sum(len(gt) for gt in gt_instances)
+        keep = gates.instance_gate(
+            head_S.logits,
+            head_T.logits,
+            regions.gt_classes,
+            regions.foreground,
+            regions.gt_index,
+            num_gt,
+        )
+        share = gates.share(keep)
+    gt_boxes = padded_gt_boxes(gt_instances, keep)
+
+    maps_S, maps_T, masks = [], [], []
+    for name, pair in levels.items():
+        map_S, map_T = _common_area(adapted_S[name], features_T[pair.teacher_name])
+        maps_S.append(map_S)
+        maps_T.append(map_T)
+        masks.append(
+            gaussian_mask(gt_boxes, map_S.shape[-2:], pair.student.stride, options.sigma)
+        )
+    return options.weight * feature_term(maps_S, maps_T, masks), share
+
+
+def _logit(
+    options: LogitOptions, regions: Regions, head_S: BoxHeadOutputs, head_T: BoxHeadOutputs
+) -> Term:
+    everywhere = torch.ones_like(regions.foreground)
+    in_region = regions.foreground if options.region == "foreground" else everywhere
+    gate, share = in_region, None
+    if options.gate == "student":
+        gate = in_region & gates.logit_gate(head_S.logits, head_T.logits, regions.gt_classes)
+        share = gates.share(gate, in_region)
+    term = logit_term(head_S.logits, head_T.logits, gate, options.temperature, options.loss)
+    return options.weight * term, share
+
+
+def _box(
+    options: BoxOptions,
+    regions: Regions,
+    head_S: BoxHeadOutputs,
+    head_T: BoxHeadOutputs,
+    predictor_S: FastRCNNOutputLayers,
+    predictor_T: FastRCNNOutputLayers,
+) -> Term:
+    num_classes = predictor_S.num_classes
+    deltas_S = class_deltas(head_S.deltas, regions.gt_classes, num_classes)
+    deltas_T = class_deltas(head_T.deltas, regions.gt_classes, num_classes)
+    boxes_T = predictor_T.box2box_transform.apply_deltas(deltas_T, regions.proposals)
+
+    gate, share = regions.foreground, None
+    if options.gate != "none":
+        reference = regions.proposals
+        if options.gate == "student":
+            reference = predictor_S.box2box_transform.apply_deltas(
+                deltas_S.detach(), regions.proposals
+            )
+        gate = gate & gates.box_gate(boxes_T, reference, regions.gt_boxes)
+        share = gates.share(gate, regions.foreground)
+    target = encode_boxes(boxes_T, regions.proposals, predictor_S.box2box_transform.weights)
+    term = box_term(deltas_S, target, gate, predictor_S.smooth_l1_beta)
+    return options.weight * term, share
+
+
+def _common_area(map_S: Tensor, map_T: Tensor) -> tuple[Tensor, Tensor]:
+    """Both maps cut to the cells that both have: they start at the same corner with the same
+    stride, but backbones with other size divisibilities are padded to other sizes. Ground truth
+    lies in the image, hence in the part that stays.
+    """
+    height = min(map_S.shape[-2], map_T.shape[-2])
+    width = min(map_S.shape[-1], map_T.shape[-1])
+    return map_S[..., :height, :width], map_T[..., :height, :width]

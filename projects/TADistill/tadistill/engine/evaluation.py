@@ -1,0 +1,61 @@
+"""COCO evaluation of the student alone, and of the teacher alone."""
+
+from collections import OrderedDict
+
+from detectron2.checkpoint import DetectionCheckpointer
+from detectron2.config import CfgNode
+
+from ..teacher import build_teacher
+from ..weights import load_all_weights
+from .checks import check_datasets, check_device
+from .trainer import TADistillTrainer
+from ..errors import ConfigError
+
+
+def evaluate_student(cfg: CfgNode, checkpoint_dir: str, resume: bool = False) -> OrderedDict:
+    """AP of the student on ``DATASETS.TEST``. No teacher is built.
+
+    Args:
+        cfg: the student's config; ``MODEL.WEIGHTS`` may be a training checkpoint or a plain
+            student.
+        checkpoint_dir: with ``resume``, where the last checkpoint lies.
+        resume: take the last checkpoint instead of ``MODEL.WEIGHTS``.
+
+    Raises:
+        ConfigError: naming the config key; also if the file lacks a tensor of the student.
+    """
+    _check(cfg)
+    cfg = cfg.clone()
+    cfg.defrost()
+    cfg.MODEL.TADISTILL.ENABLED = False
+    cfg.freeze()
+
+    path = cfg.MODEL.WEIGHTS
+    checkpoints = DetectionCheckpointer(None, checkpoint_dir) if resume else None
+    if checkpoints is not None and checkpoints.has_checkpoint():
+        path = checkpoints.get_checkpoint_file()
+    if not path:
+        raise ConfigError(
+            "MODEL.WEIGHTS is empty: add it to the command, as in MODEL.WEIGHTS "
+            "output/student_final.pth, or --resume for the last checkpoint in OUTPUT_DIR"
+        )
+    model = TADistillTrainer.build_model(cfg)
+    load_all_weights(
+        model, path, "MODEL.WEIGHTS", "Evaluate it with the config that it was trained with."
+    )
+    return TADistillTrainer.test(cfg, model)
+
+
+def evaluate_teacher(cfg: CfgNode) -> OrderedDict:
+    """AP of the teacher on ``DATASETS.TEST``, on the images as the student sees them: what the
+    student can expect to hear.
+    """
+    _check(cfg)
+    return TADistillTrainer.test(cfg, build_teacher(cfg).detect)
+
+
+def _check(cfg: CfgNode) -> None:
+    check_device(cfg)
+    if not cfg.DATASETS.TEST:
+        raise ConfigError("DATASETS.TEST is empty: name a dataset to evaluate on")
+    check_datasets(cfg, "DATASETS.TEST", cfg.DATASETS.TEST)

@@ -1,0 +1,28 @@
+"""``SOLVER.OPTIMIZER``: Detectron2's SGD, or AdamW."""
+
+import torch
+from torch import nn
+
+from detectron2.config import CfgNode
+from detectron2.solver import build_optimizer as build_sgd
+from detectron2.solver.build import get_default_optimizer_params, maybe_add_gradient_clipping
+from ..errors import ConfigError
+
+
+def build_optimizer(cfg: CfgNode, model: nn.Module) -> torch.optim.Optimizer:
+    """The optimizer of all parameters that require a gradient, with ``SOLVER.CLIP_GRADIENTS``.
+
+    Raises:
+        ConfigError: if ``SOLVER.OPTIMIZER`` is neither "SGD" nor "ADAMW".
+    """
+    name = cfg.SOLVER.OPTIMIZER
+    if name == "SGD":
+        return build_sgd(cfg, model)
+    if name != "ADAMW":
+        raise ConfigError(f"SOLVER.OPTIMIZER is {name!r}; choose one of 'SGD', 'ADAMW'")
+    params = get_default_optimizer_params(
+        model, base_lr=cfg.SOLVER.BASE_LR, weight_decay_norm=cfg.SOLVER.WEIGHT_DECAY_NORM
+    )
+    return maybe_add_gradient_clipping(cfg, torch.optim.AdamW)(
+        params, lr=cfg.SOLVER.BASE_LR, weight_decay=cfg.SOLVER.WEIGHT_DECAY
+    )

@@ -1,0 +1,44 @@
+"""Ground truth in the two forms that distillation needs: padded boxes, and who is matched to whom.
+
+Shape shorthand: N: images in the batch; Gi: boxes of image i; G = sum Gi.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
+
+from detectron2.structures import Instances
+
+
+def with_gt_index(gt_instances: Sequence[Instances]) -> list[Instances]:
+    """The same ground truth with a field ``gt_index``: each box's number in the batch, 0 to G-1.
+
+    Detectron2's ``label_and_sample_proposals`` copies every field named ``gt_*`` to the sampled
+    proposals, which then know which box they are matched to. The input is left as it is.
+    """
+    indexed, start = [], 0
+    for gt in gt_instances:
+        end = start + len(gt)
+        gt_index = torch.arange(start, end, device=gt.gt_classes.device)
+        indexed.append(Instances(gt.image_size, **gt.get_fields(), gt_index=gt_index))
+        start = end
+    return indexed
+
+
+def padded_gt_boxes(gt_instances: Sequence[Instances], keep: Tensor | None = None) -> Tensor:
+    """All ground-truth boxes as one tensor, as :func:`tadistill.terms.gaussian_mask` takes them.
+
+    Args:
+        gt_instances: one an image, with ``gt_boxes``.
+        keep: (G,) bool; the boxes to leave out are made zero. None keeps all.
+
+    Returns:
+        (N, max Gi, 4), XYXY, absolute pixels; zeros where an image has fewer boxes.
+    """
+    boxes = [gt.gt_boxes.tensor for gt in gt_instances]
+    if keep is not None:
+        kept = keep.split([len(b) for b in boxes])
+        boxes = [b * k[:, None] for b, k in zip(boxes, kept, strict=True)]
+    return pad_sequence(boxes, batch_first=True)

@@ -1,0 +1,57 @@
+"""The Detectron2 hook that drives w(t) and writes the method's pulse."""
+
+from collections.abc import Sequence
+
+from torch.nn.parallel import DistributedDataParallel
+
+from detectron2.config import configurable
+from detectron2.engine import HookBase
+
+from .decay import build_schedule, decay_weight
+
+
+class DistillationDecayHook(HookBase):
+    """Sets ``model.distillation_weight`` to w(t) before each step.
+
+    The weight is computed from the trainer's iteration alone, so nothing is stored in a
+    checkpoint and a resumed training continues where it was.
+
+    After each step it writes to the event storage ``tad/decay`` and the share of regions that
+    each gate gave to the teacher (``tad/gate_logit``, ``tad/gate_box``, ``tad/gate_feature``).
+    They are written here, not in the model, so that a GPU is not waited for in mid-step.
+
+    Works with any trainer of Detectron2: ``trainer.register_hooks([DistillationDecayHook(cfg)])``.
+    """
+
+    @configurable
+    def __init__(
+        self, *, schedule: str = "linear", steps: Sequence[float] = (), gamma: float = 0.1
+    ):
+        """
+        Args:
+            schedule: "linear", "cosine", "step" or "constant".
+            steps: for "step", the fractions of the training at which w is multiplied by gamma.
+            gamma: for "step".
+        """
+        self._schedule = build_schedule(schedule, steps, gamma)
+
+    @classmethod
+    def from_config(cls, cfg):
+        decay = cfg.MODEL.TADISTILL.DECAY
+        return {"schedule": decay.SCHEDULE, "steps": decay.STEPS, "gamma": decay.GAMMA}
+
+    def before_step(self):
+        self._model.distillation_weight = decay_weight(
+            self._schedule, self.trainer.iter, self.trainer.max_iter
+        )
+
+    def after_step(self):
+        storage = self.trainer.storage
+        storage.put_scalar("tad/decay", self._model.distillation_weight, smoothing_hint=False)
+        for name, share in self._model.gate_shares.items():
+            storage.put_scalar(f"tad/gate_{name}", share)
+
+    @property
+    def _model(self):
+        model = self.trainer.model
+        return model.module if isinstance(model, DistributedDataParallel) else model

@@ -1,0 +1,130 @@
+"""The options of each part, as plain values that name their config key when they are wrong."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from .errors import ConfigError
+
+KEY = "MODEL.TADISTILL"
+
+
+def _choice(key: str, value: str, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        raise ConfigError(f"{KEY}.{key} is {value!r}; choose one of {', '.join(map(repr, choices))}")
+
+
+def _require(holds: bool, key: str, value: object, expected: str) -> None:
+    if not holds:
+        raise ConfigError(f"{KEY}.{key} is {value!r}; it must be {expected}")
+
+
+@dataclass(frozen=True)
+class SharingOptions:
+    """Whose proposals are sampled; see :func:`tadistill.proposals.share_proposals`."""
+
+    source: str = "union"
+    nms_thresh: float = 0.9
+
+    def __post_init__(self):
+        _choice("PROPOSALS.SOURCE", self.source, ("union", "student", "teacher"))
+        _require(
+            0 <= self.nms_thresh <= 1, "PROPOSALS.NMS_THRESH", self.nms_thresh, "an IoU in [0, 1]"
+        )
+
+    @classmethod
+    def from_cfg(cls, node):
+        return cls(node.SOURCE, node.NMS_THRESH)
+
+
+@dataclass(frozen=True)
+class FeatureOptions:
+    """lambda_f, sigma, levels and gate of :func:`tadistill.terms.feature_term`."""
+
+    weight: float = 1.0
+    sigma: float = 2**0.5
+    levels: Sequence[str] = ()
+    gate: str = "none"
+
+    def __post_init__(self):
+        _require(self.weight >= 0, "FEATURE.WEIGHT", self.weight, "zero or more")
+        _require(self.sigma > 0, "FEATURE.SIGMA", self.sigma, "above zero")
+        _choice("FEATURE.GATE", self.gate, ("none", "instance"))
+
+    @classmethod
+    def from_cfg(cls, node):
+        return cls(node.WEIGHT, node.SIGMA, tuple(node.LEVELS), node.GATE)
+
+
+@dataclass(frozen=True)
+class LogitOptions:
+    """lambda_c, tau, gate, region and loss of :func:`tadistill.terms.logit_term`."""
+
+    weight: float = 1.0
+    temperature: float = 1.0
+    gate: str = "student"
+    region: str = "all"
+    loss: str = "kl"
+
+    def __post_init__(self):
+        _require(self.weight >= 0, "LOGIT.WEIGHT", self.weight, "zero or more")
+        _require(self.temperature > 0, "LOGIT.TEMPERATURE", self.temperature, "above zero")
+        _choice("LOGIT.GATE", self.gate, ("student", "none"))
+        _choice("LOGIT.REGION", self.region, ("all", "foreground"))
+        _choice("LOGIT.LOSS", self.loss, ("kl", "bce"))
+
+    @classmethod
+    def from_cfg(cls, node):
+        return cls(node.WEIGHT, node.TEMPERATURE, node.GATE, node.REGION, node.LOSS)
+
+
+@dataclass(frozen=True)
+class BoxOptions:
+    """lambda_b and gate of :func:`tadistill.terms.box_term`."""
+
+    weight: float = 1.0
+    gate: str = "student"
+
+    def __post_init__(self):
+        _require(self.weight >= 0, "BOX.WEIGHT", self.weight, "zero or more")
+        _choice("BOX.GATE", self.gate, ("student", "proposal", "none"))
+
+    @classmethod
+    def from_cfg(cls, node):
+        return cls(node.WEIGHT, node.GATE)
+
+
+@dataclass(frozen=True)
+class DistillationOptions:
+    """All that the method lets one choose, but for the decay, which is the hook's."""
+
+    sharing: SharingOptions = SharingOptions()
+    feature: FeatureOptions = FeatureOptions()
+    logit: LogitOptions = LogitOptions()
+    box: BoxOptions = BoxOptions()
+
+    @classmethod
+    def from_cfg(cls, cfg):
+        node = cfg.MODEL.TADISTILL
+        return cls(
+            SharingOptions.from_cfg(node.PROPOSALS),
+            FeatureOptions.from_cfg(node.FEATURE),
+            LogitOptions.from_cfg(node.LOGIT),
+            BoxOptions.from_cfg(node.BOX),
+        )
+
+    @property
+    def needs_teacher(self) -> bool:
+        """False if no term weighs anything and the proposals are the student's own."""
+        return (
+            self.needs_teacher_proposals
+            or self.needs_teacher_head
+            or self.feature.weight > 0
+        )
+
+    @property
+    def needs_teacher_proposals(self) -> bool:
+        return self.sharing.source != "student"
+
+    @property
+    def needs_teacher_head(self) -> bool:
+        instance_gate = self.feature.weight > 0 and self.feature.gate == "instance"
+        return self.logit.weight > 0 or self.box.weight > 0 or instance_gate

@@ -1,0 +1,215 @@
+"""TADistillRCNN: a GeneralizedRCNN that, in training, also listens to a frozen teacher."""
+
+import logging
+
+import torch
+from torch import Tensor
+
+from detectron2.config import configurable
+from detectron2.modeling import META_ARCH_REGISTRY, GeneralizedRCNN
+from detectron2.utils.events import get_event_storage
+
+from .adapters import Adapters
+from .box_head import roi_losses, run_box_head, why_not_distillable
+from .distillation import distillation_losses
+from .ground_truth import with_gt_index
+from .levels import match_levels
+from .options import DistillationOptions
+from .proposals import share_proposals
+from .teacher import FrozenTeacher, build_teacher
+from .errors import ConfigError
+
+logger = logging.getLogger(__name__)
+
+
+@META_ARCH_REGISTRY.register()
+class TADistillRCNN(GeneralizedRCNN):
+    """The student of task-adaptive distillation (arXiv:2006.13108).
+
+    It *is* the student: its parameters carry the plain names of a ``GeneralizedRCNN``, with
+    ``adapters.*`` beside them, and all that is not training (inference, TTA, tracing) is
+    inherited. The teacher hangs outside the module tree: not in ``parameters()``,
+    ``state_dict()`` or ``named_modules()``, always in eval mode, following ``.to(device)``.
+
+    Attributes:
+        teacher: the frozen teacher, a ``GeneralizedRCNN``; None with distillation off.
+        student: a plain ``GeneralizedRCNN`` over the same modules, without teacher and adapters.
+        distillation_weight: w(t). ``DistillationDecayHook`` sets it before each step; None, until
+            somebody does, counts as 1.
+        gate_shares: after a step, for each gate the share of regions in which the teacher won:
+            scalar tensors by the names "logit", "box" and "feature".
+    """
+
+    @configurable
+    def __init__(
+        self,
+        *,
+        teacher: FrozenTeacher | None,
+        options: DistillationOptions,
+        **student,
+    ):
+        """
+        Args:
+            teacher: None switches distillation off: a training step is then bitwise that of
+                ``GeneralizedRCNN``.
+            options: see :mod:`tadistill.options`.
+            student: the arguments of ``GeneralizedRCNN``.
+
+        Raises:
+            ConfigError: if the student cannot be distilled or does not fit the teacher.
+        """
+        super().__init__(**student)
+        self._teacher = teacher
+        self._options = options
+        self.distillation_weight: float | None = None
+        self.gate_shares: dict[str, Tensor] = {}
+        if teacher is None:
+            return
+        self._check_student()
+        self._levels = {}
+        if options.feature.weight > 0:
+            self._levels = match_levels(
+                self.backbone.output_shape(),
+                teacher.model.backbone.output_shape(),
+                options.feature.levels,
+            )
+        # From a forked random state, for the sake of the student's; see build_teacher.
+        with torch.random.fork_rng(devices=[]):
+            self.adapters = Adapters(self._levels)
+
+    @classmethod
+    def from_config(cls, cfg):
+        student = super().from_config(cfg)
+        options = DistillationOptions.from_cfg(cfg)
+        enabled = cfg.MODEL.TADISTILL.ENABLED and options.needs_teacher
+        return {
+            **student,
+            "options": options,
+            "teacher": build_teacher(cfg) if enabled else None,
+        }
+
+    @property
+    def teacher(self) -> GeneralizedRCNN | None:
+        return self._teacher.model if self._teacher else None
+
+    @property
+    def student(self) -> GeneralizedRCNN:
+        student = GeneralizedRCNN(
+            backbone=self.backbone,
+            proposal_generator=self.proposal_generator,
+            roi_heads=self.roi_heads,
+            pixel_mean=self.pixel_mean.flatten().tolist(),
+            pixel_std=self.pixel_std.flatten().tolist(),
+            input_format=self.input_format,
+            vis_period=self.vis_period,
+        )
+        student.pixel_mean, student.pixel_std = self.pixel_mean, self.pixel_std
+        student.training = self.training
+        return student
+
+    def forward(self, batched_inputs: list[dict]):
+        """As ``GeneralizedRCNN.forward``; in training with ``loss_tad_*`` among the losses."""
+        if not self.training or self._teacher is None:
+            return super().forward(batched_inputs)
+        weight = self._current_weight()
+        if weight == 0:
+            # Nothing of the teacher is asked for, so it is not run.
+            return {**super().forward(batched_inputs), **self._silent_losses()}
+        return self._distilled_step(batched_inputs, weight)
+
+    def _distilled_step(self, batched_inputs: list[dict], weight: float) -> dict[str, Tensor]:
+        """One training step, in reading order. Suffix S: student, T: teacher."""
+        teacher, options = self._teacher, self._options
+        gt_instances = with_gt_index([x["instances"].to(self.device) for x in batched_inputs])
+
+        images_S = self.preprocess_image(batched_inputs)
+        images_T = teacher.images(batched_inputs)
+        features_S = self.backbone(images_S.tensor)
+        features_T = teacher.features(images_T)
+
+        proposals_S, rpn_losses = self.proposal_generator(images_S, features_S, gt_instances)
+        proposals_T = None
+        if options.needs_teacher_proposals:
+            proposals_T = teacher.proposals(images_T, features_T)
+        proposals = share_proposals(
+            proposals_S, proposals_T, options.sharing.source, options.sharing.nms_thresh
+        )
+        sampled = self.roi_heads.label_and_sample_proposals(proposals, gt_instances)
+
+        head_S = run_box_head(self.roi_heads, features_S, sampled)
+        head_T = None
+        if options.needs_teacher_head:
+            head_T = teacher.box_head(features_T, sampled)
+
+        # In GeneralizedRCNN's order: the sum of the losses is then bitwise its own.
+        losses = roi_losses(self.roi_heads, features_S, sampled, head_S)
+        losses.update(rpn_losses)
+        terms, self.gate_shares = distillation_losses(
+            options,
+            levels=self._levels,
+            adapted_S=self.adapters(features_S),
+            features_T=features_T,
+            sampled=sampled,
+            head_S=head_S,
+            head_T=head_T,
+            predictor_S=self.roi_heads.box_predictor,
+            predictor_T=teacher.model.roi_heads.box_predictor,
+            gt_instances=gt_instances,
+        )
+        losses.update({f"loss_tad_{name}": weight * term for name, term in terms.items()})
+        self._visualize(batched_inputs, proposals)
+        return losses
+
+    def _current_weight(self) -> float:
+        if self.distillation_weight is None:
+            logger.warning(
+                "Nothing sets the weight of the distillation terms, so it stays at 1: add "
+                "tadistill.DistillationDecayHook(cfg) to the trainer's hooks, or set "
+                "model.distillation_weight in your loop."
+            )
+            self.distillation_weight = 1.0
+        return self.distillation_weight
+
+    def _silent_losses(self) -> dict[str, Tensor]:
+        """The same losses as in any other step, all zero, with the adapters in the graph: the
+        ranks of a distributed training expect a gradient of every parameter at every step.
+        """
+        self.gate_shares = {}
+        zero = sum((p.sum() * 0.0 for p in self.adapters.parameters()), self.pixel_mean.sum() * 0)
+        weights = {
+            "feature": self._options.feature.weight,
+            "logit": self._options.logit.weight,
+            "box": self._options.box.weight,
+        }
+        return {f"loss_tad_{name}": zero for name, weight in weights.items() if weight > 0}
+
+    def _visualize(self, batched_inputs: list[dict], proposals) -> None:
+        if self.vis_period > 0 and get_event_storage().iter % self.vis_period == 0:
+            self.visualize_training(batched_inputs, proposals)
+
+    def _check_student(self) -> None:
+        key = "MODEL.TADISTILL.PROPOSALS.SOURCE"
+        if self.proposal_generator is None:
+            raise ConfigError(
+                "the student has no RPN (MODEL.PROPOSAL_GENERATOR.NAME): TADistill shares the "
+                "proposals of one"
+            )
+        if self._options.needs_teacher_proposals and self.teacher.proposal_generator is None:
+            raise ConfigError(
+                f'the teacher has no RPN, so {key} must be "student", not '
+                f"{self._options.sharing.source!r}"
+            )
+        problem = why_not_distillable(self.roi_heads)
+        if problem:
+            raise ConfigError(f"the student cannot be distilled: {problem}")
+        student_k, teacher_k = self.roi_heads.num_classes, self.teacher.roi_heads.num_classes
+        if student_k != teacher_k:
+            raise ConfigError(
+                f"the teacher has {teacher_k} classes and the student {student_k}: their logits "
+                "cannot be compared"
+            )
+
+    def _apply(self, fn, *args, **kwargs):
+        if self._teacher is not None:
+            self._teacher.apply(fn)
+        return super()._apply(fn, *args, **kwargs)

@@ -1,0 +1,12 @@
+"""The teacher: found, built, loaded, checked against the student, and frozen."""
+
+from .build import build_teacher
+from .config import teacher_config, teacher_weights
+from .frozen import FrozenTeacher
+
+__all__ = [
+    "FrozenTeacher",
+    "build_teacher",
+    "teacher_config",
+    "teacher_weights",
+]

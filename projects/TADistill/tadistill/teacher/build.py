@@ -1,0 +1,65 @@
+"""A teacher from a config: built, loaded whole, checked, without a trace in the random state."""
+
+import torch
+
+from detectron2.config import CfgNode
+from detectron2.modeling import META_ARCH_REGISTRY, GeneralizedRCNN, build_model
+
+from ..box_head import why_not_distillable
+from ..weights import load_all_weights
+from .config import KEY, teacher_config, teacher_weights
+from .frozen import FrozenTeacher
+from ..errors import ConfigError
+
+
+def build_teacher(cfg: CfgNode) -> FrozenTeacher:
+    """The teacher of ``MODEL.TADISTILL.TEACHER``, on ``MODEL.DEVICE``.
+
+    Its random initialisation, overwritten by the weights anyway, is drawn from a forked random
+    state: a student is initialised and trained on the same numbers with and without a teacher.
+
+    Args:
+        cfg: the student's config.
+
+    Raises:
+        ConfigError: naming the config key, if the teacher cannot be found, is not loaded whole, or
+            does not fit the student (class count, kind of model, ROI heads, channel order).
+    """
+    teacher_cfg = teacher_config(cfg)
+    weights = teacher_weights(cfg)
+    _check_architecture(teacher_cfg)
+    _check_class_count(cfg, teacher_cfg)
+    with torch.random.fork_rng(devices=[]):
+        model = build_model(teacher_cfg)
+    problem = why_not_distillable(model.roi_heads)
+    if problem:
+        raise ConfigError(f"the teacher cannot teach: {problem} ({KEY})")
+    load_all_weights(
+        model,
+        weights,
+        f"{KEY}.WEIGHTS",
+        f"Use the weights that were trained with {KEY}.CONFIG_FILE, or say in {KEY}.OPTS what "
+        "differs (class count, backbone, width).",
+    )
+    return FrozenTeacher(model, student_format=cfg.INPUT.FORMAT)
+
+
+def _check_architecture(teacher_cfg: CfgNode) -> None:
+    name = teacher_cfg.MODEL.META_ARCHITECTURE
+    known = name in META_ARCH_REGISTRY
+    if not known or not issubclass(META_ARCH_REGISTRY.get(name), GeneralizedRCNN):
+        raise ConfigError(
+            f"{KEY}.CONFIG_FILE describes a {name}; the teacher must be a "
+            "GeneralizedRCNN (Faster R-CNN), whose box head answers for the student's proposals"
+        )
+
+
+def _check_class_count(cfg: CfgNode, teacher_cfg: CfgNode) -> None:
+    student = cfg.MODEL.ROI_HEADS.NUM_CLASSES
+    teacher = teacher_cfg.MODEL.ROI_HEADS.NUM_CLASSES
+    if student != teacher:
+        raise ConfigError(
+            f"the teacher has {teacher} classes and the student {student} "
+            "(MODEL.ROI_HEADS.NUM_CLASSES): their logits cannot be compared. Fine-tune the "
+            "teacher on the student's classes first"
+        )

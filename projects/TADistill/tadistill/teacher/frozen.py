@@ -1,0 +1,76 @@
+"""The teacher as the student sees it: three questions, no gradients, nothing to train."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+from detectron2.modeling import GeneralizedRCNN
+from detectron2.structures import ImageList, Instances
+
+from ..box_head import BoxHeadOutputs, run_box_head
+from ..errors import ConfigError
+
+
+class FrozenTeacher:
+    """Holds a ``GeneralizedRCNN`` where ``nn.Module`` does not look for submodules.
+
+    Being a plain object, it keeps the teacher out of the student's ``parameters()``,
+    ``state_dict()``, ``named_modules()`` and ``train()``; :meth:`apply` lets it follow a
+    ``.to(device)``.
+    """
+
+    def __init__(self, model: GeneralizedRCNN, student_format: str = "BGR"):
+        """
+        Args:
+            model: the trained teacher. It is put in eval mode and its parameters are frozen.
+            student_format: the channel order of the images that the student is given
+                (``INPUT.FORMAT``). The teacher's own is ``model.input_format``.
+
+        Raises:
+            ConfigError: if one order cannot be turned into the other.
+        """
+        teacher_format = model.input_format or student_format
+        if {teacher_format, student_format} not in ({"BGR"}, {"RGB"}, {"BGR", "RGB"}):
+            if teacher_format != student_format:
+                raise ConfigError(
+                    f"INPUT.FORMAT is {student_format!r} for the student and {teacher_format!r} "
+                    "for the teacher; only 'BGR' and 'RGB' can be turned into each other"
+                )
+        self._flip_channels = teacher_format != student_format
+        self.model = model.eval().requires_grad_(False)
+
+    def apply(self, fn: Callable[[Tensor], Tensor]) -> None:
+        """What ``nn.Module._apply`` does to the student, done to the teacher."""
+        self.model._apply(fn)
+
+    @torch.no_grad()
+    def images(self, batched_inputs: Sequence[Mapping]) -> ImageList:
+        """The batch in the teacher's channel order, pixel mean and std, and padding."""
+        if self._flip_channels:
+            batched_inputs = [{**x, "image": x["image"].flip(0)} for x in batched_inputs]
+        return self.model.preprocess_image(batched_inputs)
+
+    @torch.no_grad()
+    def features(self, images: ImageList) -> dict[str, Tensor]:
+        """``F_T^l``, by the names of the teacher's backbone."""
+        return self.model.backbone(images.tensor)
+
+    @torch.no_grad()
+    def proposals(self, images: ImageList, features: Mapping[str, Tensor]) -> list[Instances]:
+        """The teacher's RPN proposals, as many as its config keeps at test time."""
+        return self.model.proposal_generator(images, features, None)[0]
+
+    @torch.no_grad()
+    def box_head(
+        self, features: Mapping[str, Tensor], proposals: Sequence[Instances]
+    ) -> BoxHeadOutputs:
+        """What the teacher's box head says of the sampled proposals."""
+        return run_box_head(self.model.roi_heads, features, proposals)
+
+    @torch.no_grad()
+    def detect(self, batched_inputs: Sequence[Mapping]) -> list[dict]:
+        """Plain inference on images in the student's channel order."""
+        if self._flip_channels:
+            batched_inputs = [{**x, "image": x["image"].flip(0)} for x in batched_inputs]
+        return self.model(batched_inputs)

@@ -1,0 +1,8 @@
+"""The three distillation terms: pure functions of tensors, each beside its formula."""
+
+from .box import box_term
+from .feature import feature_term
+from .logit import logit_term
+from .mask import gaussian_mask
+
+__all__ = ["box_term", "feature_term", "gaussian_mask", "logit_term"]

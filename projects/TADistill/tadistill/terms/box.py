@@ -1,0 +1,28 @@
+"""L_box: the student's boxes follow the teacher's where those are the better ones."""
+
+import torch
+from fvcore.nn import smooth_l1_loss
+from torch import Tensor
+
+
+def box_term(
+    student_deltas: Tensor, target_deltas: Tensor, gate: Tensor, beta: float = 0.0
+) -> Tensor:
+    """``L_box = 1 / N sum_i g_i smooth_l1( delta_S,i - encode_S(proposal_i, box_T,i) )``
+
+    Args:
+        student_deltas: ``delta_S``: (R, 4), for class ``y_i``.
+        target_deltas: (R, 4), the teacher's decoded boxes in the student's encoding; see
+            :func:`tadistill.box_coding.encode_boxes`.
+        gate: ``g``: (R,) bool, False for background.
+        beta: where smooth L1 turns from L2 to L1, in units of deltas; 0 is L1, as in Detectron2.
+
+    Returns:
+        A scalar, float32, normalised by all R proposals as Detectron2's ``loss_box_reg`` is. With
+        no gate open it is 0, with a graph.
+    """
+    student_deltas = student_deltas.float()
+    # Behind a closed gate the target is the student itself: the difference is then 0, whatever
+    # the teacher says there, and no NaN of an unused row can reach the sum or the gradient.
+    target = torch.where(gate[:, None], target_deltas.float(), student_deltas).detach()
+    return smooth_l1_loss(student_deltas, target, beta, reduction="sum") / max(len(gate), 1)

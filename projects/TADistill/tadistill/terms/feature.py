@@ -1,0 +1,29 @@
+"""L_feat: the student's feature maps follow the teacher's where objects are."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+
+def feature_term(
+    student_features: Sequence[Tensor],
+    teacher_features: Sequence[Tensor],
+    masks: Sequence[Tensor],
+) -> Tensor:
+    """``L_feat = mean_l 1 / (2 N_l C) sum_n,c,i,j M (A^l(F_S^l) - F_T^l)^2``,  ``N_l = max(1, sum M)``
+
+    Args:
+        student_features: per level ``A^l(F_S^l)``, the adapted maps, (N, C, H, W).
+        teacher_features: per level ``F_T^l``, of the same shapes.
+        masks: per level ``M``, (N, H, W).
+
+    Returns:
+        A scalar, float32. Where M is zero everywhere it is 0, with a graph.
+    """  # noqa: E501
+    losses = []
+    for student, teacher, mask in zip(student_features, teacher_features, masks, strict=True):
+        channels = teacher.shape[1]
+        error = (student.float() - teacher.float().detach()).square().sum(dim=1)  # (N, H, W)
+        losses.append((mask * error).sum() / (2 * channels * mask.sum().clamp(min=1)))
+    return torch.stack(losses).mean()

@@ -1,0 +1,53 @@
+"""L_cls: the student's class distribution follows the teacher's where that is the better one."""
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+# log(1 - p) is taken of no p above 1 - 1e-7, the last float32 below 1.
+_MAX_LOG_PROBABILITY = -1e-7
+
+
+def logit_term(
+    student_logits: Tensor,
+    teacher_logits: Tensor,
+    gate: Tensor,
+    temperature: float = 1.0,
+    loss: str = "kl",
+) -> Tensor:
+    """``L_cls = tau^2 / N sum_i g_i D( softmax(z_T,i / tau) || softmax(z_S,i / tau) )``
+
+    Args:
+        student_logits, teacher_logits: ``z_S``, ``z_T``: (R, K+1), for the same proposals.
+        gate: ``g``: (R,) bool, already zero outside the region that is summed over.
+        temperature: ``tau``.
+        loss: ``D``: "kl", the Kullback-Leibler divergence, or "bce", the binary cross entropies
+            of all K+1 probabilities.
+
+    Returns:
+        A scalar, float32, normalised by all R proposals as Detectron2's ``loss_cls`` is. With no
+        gate open it is 0, with a graph.
+    """
+    divergence = {"kl": _kl, "bce": _bce}[loss]
+    per_region = divergence(
+        student_logits.float() / temperature, teacher_logits.float().detach() / temperature
+    )
+    return temperature**2 * (gate * per_region).sum() / max(len(gate), 1)
+
+
+def _kl(student_logits: Tensor, teacher_logits: Tensor) -> Tensor:
+    """(R,): KL( softmax(z_T) || softmax(z_S) )."""
+    return F.kl_div(
+        F.log_softmax(student_logits, dim=-1),
+        F.log_softmax(teacher_logits, dim=-1),
+        reduction="none",
+        log_target=True,
+    ).sum(dim=-1)
+
+
+def _bce(student_logits: Tensor, teacher_logits: Tensor) -> Tensor:
+    """(R,): the sum over classes of ``-p_T log p_S - (1 - p_T) log(1 - p_S)``."""
+    teacher = F.softmax(teacher_logits, dim=-1)
+    log_p = F.log_softmax(student_logits, dim=-1)
+    log_not_p = torch.log(-torch.expm1(log_p.clamp(max=_MAX_LOG_PROBABILITY)))
+    return -(teacher * log_p + (1 - teacher) * log_not_p).sum(dim=-1)

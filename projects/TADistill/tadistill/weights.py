@@ -1,0 +1,83 @@
+"""Weights that must all be there: a teacher half loaded teaches noise, and a student half loaded
+is evaluated as noise.
+"""
+
+import logging
+
+from torch import nn
+
+from detectron2.checkpoint import DetectionCheckpointer
+from detectron2.utils.file_io import PathManager
+from .errors import ConfigError
+
+
+class _StrictCheckpointer(DetectionCheckpointer):
+    """Remembers what did not fit instead of only logging it."""
+
+    def _load_model(self, checkpoint):
+        self.incompatible = super()._load_model(checkpoint)
+        return self.incompatible
+
+
+def load_all_weights(model: nn.Module, path: str, key: str, advice: str = "") -> None:
+    """Loads ``path`` into ``model``; every parameter and buffer must come from the file.
+
+    Reads what Detectron2 reads (``.pth``, the zoo's ``.pkl``, URLs, ``detectron2://``). Keys of
+    the file that the model does not have (a mask head, an optimizer) are ignored with a line in
+    the log.
+
+    Args:
+        model: a Detectron2 model.
+        path: the file's path or URL.
+        key: the config key that named the file, for the error messages.
+        advice: what to do about a file that does not fit, for the error message.
+
+    Raises:
+        ConfigError: naming ``key``, the file and the keys, if the file is missing or
+            unreadable, or lacks a tensor of the model, or has it in another shape.
+    """
+    try:
+        local_path = PathManager.get_local_path(path)
+    except Exception as e:  # each path handler has its own: network, permission, unknown scheme
+        raise ConfigError(f"{key}: {path} cannot be had: {type(e).__name__}: {e}") from e
+    if not PathManager.isfile(local_path):
+        raise ConfigError(f"{key}: there is no file {path} (seen from the working directory)")
+
+    checkpointer = _StrictCheckpointer(model, save_to_disk=False)
+    try:
+        checkpointer.load(path, checkpointables=[])
+    except Exception as e:  # pickle, zip and torch each fail in their own way on a broken file
+        raise ConfigError(
+            f"{key}: {path} is not a checkpoint of Detectron2: {type(e).__name__}: {e}"
+        ) from e
+
+    problems = _problems(checkpointer.incompatible)
+    if problems:
+        raise ConfigError(
+            f"{key}: {path} does not fill the model that its config describes.\n{problems}\n{advice}"
+        )
+    logging.getLogger(__name__).info(
+        "%s: all %d tensors of the model come from %s", key, len(model.state_dict()), path
+    )
+
+
+def _problems(incompatible) -> str:
+    # BatchNorm's counter of training batches plays no part in inference.
+    missing = [k for k in incompatible.missing_keys if not k.endswith("num_batches_tracked")]
+    shapes = [
+        f"{name} (file {tuple(in_file)}, model {tuple(in_model)})"
+        for name, in_file, in_model in incompatible.incorrect_shapes
+    ]
+    misshapen = {name for name, *_ in incompatible.incorrect_shapes}
+    missing = [k for k in missing if k not in misshapen]
+    lines = []
+    if missing:
+        lines.append(f"Not in the file ({len(missing)}): {_first(missing)}")
+    if shapes:
+        lines.append(f"Of another shape ({len(shapes)}): {_first(shapes)}")
+    return "\n".join(lines)
+
+
+def _first(items: list[str], limit: int = 8) -> str:
+    rest = len(items) - limit
+    return ", ".join(items[:limit]) + (f", and {rest} more" if rest > 0 else "")

@@ -1,0 +1,74 @@
+#!/usr/bin/env python
+"""Train, distill and evaluate: the script that a user of Detectron2 expects.
+
+    python train_net.py --config-file configs/…/distilled.yaml            # train
+    python train_net.py --config-file … --eval-only MODEL.WEIGHTS …       # AP of the student
+    python train_net.py --config-file … --eval-teacher                    # AP of the teacher
+"""
+
+import os
+import sys
+
+from detectron2.config import get_cfg
+from detectron2.engine import default_setup, launch
+
+from tadistill import add_tadistill_config
+from tadistill.engine import (
+    TADistillTrainer,
+    argument_parser,
+    check_before_training,
+    claim_run_directory,
+    evaluate_student,
+    evaluate_teacher,
+    register_coco,
+)
+from tadistill.errors import ConfigError
+
+
+def setup(args):
+    """The config: the file, then the overrides of the command line."""
+    cfg = get_cfg()
+    add_tadistill_config(cfg)
+    if args.config_file:
+        cfg.merge_from_file(args.config_file)
+    cfg.merge_from_list(args.opts)
+    return cfg
+
+
+def main(args):
+    """What each process runs. Returns the evaluation's results."""
+    register_coco(args.register_coco)
+    cfg = setup(args)
+
+    if args.eval_only or args.eval_teacher:
+        # In a folder of its own: the config and log of the training stay as they are.
+        run_dir = cfg.OUTPUT_DIR
+        cfg.OUTPUT_DIR = os.path.join(run_dir, "eval_teacher" if args.eval_teacher else "eval")
+        cfg.freeze()
+        default_setup(cfg, args)
+        if args.eval_teacher:
+            return evaluate_teacher(cfg)
+        return evaluate_student(cfg, checkpoint_dir=run_dir, resume=args.resume)
+
+    cfg.freeze()
+    check_before_training(cfg)
+    claim_run_directory(cfg, args.resume)
+    default_setup(cfg, args)
+    trainer = TADistillTrainer(cfg)
+    trainer.resume_or_load(resume=args.resume)
+    return trainer.train()
+
+
+if __name__ == "__main__":
+    args = argument_parser().parse_args()
+    try:
+        launch(
+            main,
+            args.num_gpus,
+            num_machines=args.num_machines,
+            machine_rank=args.machine_rank,
+            dist_url=args.dist_url,
+            args=(args,),
+        )
+    except ConfigError as error:
+        sys.exit(f"error: {error}")
