@@ -1,9 +1,9 @@
 #!/usr/bin/env python
 """Train, distill and evaluate: the script that a user of Detectron2 expects.
 
-    python train_net.py --config-file configs/…/distilled.yaml            # train
-    python train_net.py --config-file … --eval-only MODEL.WEIGHTS …       # AP of the student
-    python train_net.py --config-file … --eval-teacher                    # AP of the teacher
+python train_net.py --config-file configs/…/distilled.yaml            # train
+python train_net.py --config-file … --eval-only MODEL.WEIGHTS …       # AP of the student
+python train_net.py --config-file … --eval-teacher                    # AP of the teacher
 """
 
 import os

@@ -10,7 +10,7 @@ from here is three names::
 """
 
 try:
-    import detectron2
+    import detectron2  # noqa: F401
 except ImportError as e:
     raise ImportError(
         "tadistill extends Detectron2, which this environment does not have. Detectron2 has no "

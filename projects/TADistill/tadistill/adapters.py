@@ -3,9 +3,8 @@
 from collections.abc import Mapping
 
 import fvcore.nn.weight_init as weight_init
-from torch import Tensor, nn
-
 from detectron2.layers import Conv2d
+from torch import Tensor, nn
 
 from .levels import LevelPair
 

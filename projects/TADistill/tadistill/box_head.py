@@ -11,10 +11,9 @@ from collections.abc import Mapping, Sequence
 from functools import singledispatch
 from typing import NamedTuple
 
-from torch import Tensor, nn
-
 from detectron2.modeling.roi_heads import FastRCNNOutputLayers, StandardROIHeads
 from detectron2.structures import Instances
+from torch import Tensor, nn
 
 
 class BoxHeadOutputs(NamedTuple):

@@ -6,6 +6,7 @@ training finds the weight where it was.
 
 import math
 from collections.abc import Callable, Sequence
+
 from .errors import ConfigError
 
 Schedule = Callable[[float], float]

@@ -7,10 +7,9 @@ know nothing of options. This is where an option chooses between them.
 from collections.abc import Mapping, Sequence
 
 import torch
-from torch import Tensor
-
 from detectron2.modeling.roi_heads import FastRCNNOutputLayers
 from detectron2.structures import Instances
+from torch import Tensor
 
 from . import gates
 from .box_coding import class_deltas, encode_boxes
@@ -60,7 +59,14 @@ def distillation_losses(
         terms: dict[str, Term] = {}
         if options.feature.weight > 0:
             terms["feature"] = _feature(
-                options.feature, levels, adapted_S, features_T, regions, head_S, head_T, gt_instances
+                options.feature,
+                levels,
+                adapted_S,
+                features_T,
+                regions,
+                head_S,
+                head_T,
+                gt_instances,
             )
         if options.logit.weight > 0:
             terms["logit"] = _logit(options.logit, regions, head_S, head_T)
@@ -93,9 +99,7 @@ def _feature(
         map_S, map_T = _common_area(adapted_S[name], features_T[pair.teacher_name])
         maps_S.append(map_S)
         maps_T.append(map_T)
-        masks.append(
-            gaussian_mask(gt_boxes, map_S.shape[-2:], pair.student.stride, options.sigma)
-        )
+        masks.append(gaussian_mask(gt_boxes, map_S.shape[-2:], pair.student.stride, options.sigma))
     return options.weight * feature_term(maps_S, maps_T, masks), share
 
 

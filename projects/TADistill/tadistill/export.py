@@ -4,10 +4,9 @@ import logging
 import os
 
 import torch
-from torch import nn
-
 from detectron2.config import CfgNode, get_cfg
 from detectron2.utils.file_io import PathManager
+from torch import nn
 
 logger = logging.getLogger(__name__)
 
@@ -34,7 +33,7 @@ def student_config(cfg: CfgNode) -> CfgNode:
     """
     student = _difference(cfg, get_cfg())
     if student.get("MODEL", {}).get("META_ARCHITECTURE") == "TADistillRCNN":
-        del student.MODEL.META_ARCHITECTURE
+        del student.MODEL["META_ARCHITECTURE"]
     student.VERSION = cfg.VERSION
     return student
 

@@ -11,11 +11,10 @@ a gradient. Comparisons with NaN are False, so a degenerate box closes its gate.
 """
 
 import torch
-from torch import Tensor
-from torch.nn import functional as F
-
 from detectron2.structures import Boxes
 from detectron2.structures.boxes import matched_pairwise_iou
+from torch import Tensor
+from torch.nn import functional as F
 
 
 def label_probability(logits: Tensor, gt_classes: Tensor) -> Tensor:

@@ -6,10 +6,9 @@ Shape shorthand: N: images in the batch; Gi: boxes of image i; G = sum Gi.
 from collections.abc import Sequence
 
 import torch
+from detectron2.structures import Instances
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
-
-from detectron2.structures import Instances
 
 
 def with_gt_index(gt_instances: Sequence[Instances]) -> list[Instances]:

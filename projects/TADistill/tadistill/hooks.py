@@ -2,10 +2,9 @@
 
 from collections.abc import Sequence
 
-from torch.nn.parallel import DistributedDataParallel
-
 from detectron2.config import configurable
 from detectron2.engine import HookBase
+from torch.nn.parallel import DistributedDataParallel
 
 from .decay import build_schedule, decay_weight
 

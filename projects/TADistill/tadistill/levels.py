@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from detectron2.layers import ShapeSpec
+
 from .errors import ConfigError
 
 

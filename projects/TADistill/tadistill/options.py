@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+
 from .errors import ConfigError
 
 KEY = "MODEL.TADISTILL"
@@ -9,7 +10,9 @@ KEY = "MODEL.TADISTILL"
 
 def _choice(key: str, value: str, choices: tuple[str, ...]) -> None:
     if value not in choices:
-        raise ConfigError(f"{KEY}.{key} is {value!r}; choose one of {', '.join(map(repr, choices))}")
+        raise ConfigError(
+            f"{KEY}.{key} is {value!r}; choose one of {', '.join(map(repr, choices))}"
+        )
 
 
 def _require(holds: bool, key: str, value: object, expected: str) -> None:
@@ -114,11 +117,7 @@ class DistillationOptions:
     @property
     def needs_teacher(self) -> bool:
         """False if no term weighs anything and the proposals are the student's own."""
-        return (
-            self.needs_teacher_proposals
-            or self.needs_teacher_head
-            or self.feature.weight > 0
-        )
+        return self.needs_teacher_proposals or self.needs_teacher_head or self.feature.weight > 0
 
     @property
     def needs_teacher_proposals(self) -> bool:

@@ -1,7 +1,6 @@
 """Proposal sharing: the regions that both models answer for (paper, "region interflow")."""
 
 import torch
-
 from detectron2.structures import Instances, pairwise_iou
 
 

@@ -3,21 +3,20 @@
 import logging
 
 import torch
-from torch import Tensor
-
 from detectron2.config import configurable
 from detectron2.modeling import META_ARCH_REGISTRY, GeneralizedRCNN
 from detectron2.utils.events import get_event_storage
+from torch import Tensor
 
 from .adapters import Adapters
 from .box_head import roi_losses, run_box_head, why_not_distillable
 from .distillation import distillation_losses
+from .errors import ConfigError
 from .ground_truth import with_gt_index
 from .levels import match_levels
 from .options import DistillationOptions
 from .proposals import share_proposals
 from .teacher import FrozenTeacher, build_teacher
-from .errors import ConfigError
 
 logger = logging.getLogger(__name__)
 

@@ -4,9 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
-
 from detectron2.structures import Instances
+from torch import Tensor
 
 
 @dataclass(frozen=True)

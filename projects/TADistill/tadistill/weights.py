@@ -4,10 +4,10 @@ is evaluated as noise.
 
 import logging
 
-from torch import nn
-
 from detectron2.checkpoint import DetectionCheckpointer
 from detectron2.utils.file_io import PathManager
+from torch import nn
+
 from .errors import ConfigError
 
 
@@ -54,7 +54,8 @@ def load_all_weights(model: nn.Module, path: str, key: str, advice: str = "") ->
     problems = _problems(checkpointer.incompatible)
     if problems:
         raise ConfigError(
-            f"{key}: {path} does not fill the model that its config describes.\n{problems}\n{advice}"
+            f"{key}: {path} does not fill the model that its config describes.\n"
+            f"{problems}\n{advice}"
         )
     logging.getLogger(__name__).info(
         "%s: all %d tensors of the model come from %s", key, len(model.state_dict()), path

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 
 import torch
-
 from detectron2.config import CfgNode
 from detectron2.data import DatasetCatalog, MetadataCatalog
+
 from ..errors import ConfigError
 
 

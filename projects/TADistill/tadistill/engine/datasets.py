@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 
 from detectron2.data import DatasetCatalog
 from detectron2.data.datasets import register_coco_instances
+
 from ..errors import ConfigError
 
 

@@ -1,19 +1,24 @@
 """COCO evaluation of the student alone, and of the teacher alone."""
 
+import json
+import os
 from collections import OrderedDict
 
 from detectron2.checkpoint import DetectionCheckpointer
 from detectron2.config import CfgNode
+from detectron2.utils import comm
 
+from ..errors import ConfigError
 from ..teacher import build_teacher
 from ..weights import load_all_weights
 from .checks import check_datasets, check_device
 from .trainer import TADistillTrainer
-from ..errors import ConfigError
 
 
 def evaluate_student(cfg: CfgNode, checkpoint_dir: str, resume: bool = False) -> OrderedDict:
     """AP of the student on ``DATASETS.TEST``. No teacher is built.
+
+    The results are returned, printed, and written to ``results.json`` in ``OUTPUT_DIR``.
 
     Args:
         cfg: the student's config; ``MODEL.WEIGHTS`` may be a training checkpoint or a plain
@@ -43,7 +48,7 @@ def evaluate_student(cfg: CfgNode, checkpoint_dir: str, resume: bool = False) ->
     load_all_weights(
         model, path, "MODEL.WEIGHTS", "Evaluate it with the config that it was trained with."
     )
-    return TADistillTrainer.test(cfg, model)
+    return _test(cfg, model)
 
 
 def evaluate_teacher(cfg: CfgNode) -> OrderedDict:
@@ -51,7 +56,15 @@ def evaluate_teacher(cfg: CfgNode) -> OrderedDict:
     student can expect to hear.
     """
     _check(cfg)
-    return TADistillTrainer.test(cfg, build_teacher(cfg).detect)
+    return _test(cfg, build_teacher(cfg).detect)
+
+
+def _test(cfg: CfgNode, model) -> OrderedDict:
+    results = TADistillTrainer.test(cfg, model)
+    if comm.is_main_process():
+        with open(os.path.join(cfg.OUTPUT_DIR, "results.json"), "w") as f:
+            json.dump(results, f, indent=2)
+    return results
 
 
 def _check(cfg: CfgNode) -> None:

@@ -1,11 +1,11 @@
 """``SOLVER.OPTIMIZER``: Detectron2's SGD, or AdamW."""
 
 import torch
-from torch import nn
-
 from detectron2.config import CfgNode
 from detectron2.solver import build_optimizer as build_sgd
 from detectron2.solver.build import get_default_optimizer_params, maybe_add_gradient_clipping
+from torch import nn
+
 from ..errors import ConfigError
 
 

@@ -4,6 +4,7 @@ import glob
 import os
 
 from detectron2.config import CfgNode
+
 from ..errors import ConfigError
 
 _TRACES = ("last_checkpoint", "metrics.json", "*.pth")
@@ -39,6 +40,8 @@ def _keep_config(directory: str) -> None:
     path = os.path.join(directory, "config.yaml")
     if os.path.isfile(path):
         number = 1
-        while os.path.exists(kept := os.path.join(directory, f"config_before_resume_{number}.yaml")):
+        while os.path.exists(
+            kept := os.path.join(directory, f"config_before_resume_{number}.yaml")
+        ):
             number += 1
         os.replace(path, kept)

@@ -1,15 +1,14 @@
 """A teacher from a config: built, loaded whole, checked, without a trace in the random state."""
 
 import torch
-
 from detectron2.config import CfgNode
 from detectron2.modeling import META_ARCH_REGISTRY, GeneralizedRCNN, build_model
 
 from ..box_head import why_not_distillable
+from ..errors import ConfigError
 from ..weights import load_all_weights
 from .config import KEY, teacher_config, teacher_weights
 from .frozen import FrozenTeacher
-from ..errors import ConfigError
 
 
 def build_teacher(cfg: CfgNode) -> FrozenTeacher:

@@ -1,7 +1,6 @@
 """From ``MODEL.TADISTILL.TEACHER`` to the teacher's own config and the place of its weights."""
 
 import yaml
-
 from detectron2 import model_zoo
 from detectron2.config import CfgNode, get_cfg
 from detectron2.utils.file_io import PathManager

@@ -3,10 +3,9 @@
 from collections.abc import Callable, Mapping, Sequence
 
 import torch
-from torch import Tensor
-
 from detectron2.modeling import GeneralizedRCNN
 from detectron2.structures import ImageList, Instances
+from torch import Tensor
 
 from ..box_head import BoxHeadOutputs, run_box_head
 from ..errors import ConfigError
@@ -31,12 +30,12 @@ class FrozenTeacher:
             ConfigError: if one order cannot be turned into the other.
         """
         teacher_format = model.input_format or student_format
-        if {teacher_format, student_format} not in ({"BGR"}, {"RGB"}, {"BGR", "RGB"}):
-            if teacher_format != student_format:
-                raise ConfigError(
-                    f"INPUT.FORMAT is {student_format!r} for the student and {teacher_format!r} "
-                    "for the teacher; only 'BGR' and 'RGB' can be turned into each other"
-                )
+        convertible = {teacher_format, student_format} == {"BGR", "RGB"}
+        if teacher_format != student_format and not convertible:
+            raise ConfigError(
+                f"INPUT.FORMAT is {student_format!r} for the student and {teacher_format!r} for "
+                "the teacher; only 'BGR' and 'RGB' can be turned into each other"
+            )
         self._flip_channels = teacher_format != student_format
         self.model = model.eval().requires_grad_(False)
 

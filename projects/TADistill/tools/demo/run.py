@@ -1,0 +1,265 @@
+"""``make demo``: watch a teacher make a student better, on any machine, in minutes.
+
+Writes a data set of handwritten digits, trains a small detector on it twice, without and with a
+teacher, and compares the two: as a table, as ``results.json`` and ``results.md``, and as a
+picture, ``results.png``. What is done already is not done again; remove the output folder to
+start over.
+
+    python run.py [--seeds 0 1 2] [--teacher train | CHECKPOINT] [--output output/demo]
+"""
+
+import argparse
+import json
+import logging
+import os
+import platform
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import cv2
+import detectron2
+import numpy as np
+import torch
+from costs import measure_costs
+from detectron2.config import CfgNode, get_cfg
+from digits import CLASS_NAMES, write_digits
+from pictures import draw_results
+from rich.console import Console
+from summary import terminal_table, write_results
+from trainings import REPO, Run, run_all
+
+import tadistill
+from tadistill.engine import register_coco
+
+SHIPPED_TEACHER = REPO / "projects/TADistill/tools/demo/teacher.pth"
+CONFIGS = {name: f"configs/demo/{name}.yaml" for name in ("teacher", "baseline", "distilled")}
+STUDENTS = ("baseline", "distilled")
+PICTURED = 4  # images
+GATES = ("gate_logit", "gate_box", "gate_feature", "decay")
+
+
+def parse_arguments(argv=None) -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0])
+    parser.add_argument(
+        "--teacher",
+        default=str(SHIPPED_TEACHER),
+        help='a checkpoint of configs/demo/teacher.yaml, or "train"; the shipped one if left out',
+    )
+    parser.add_argument("--output", type=Path, default=REPO / "output/demo")
+    parser.add_argument("--num-train", type=int, default=2000, help="images")
+    parser.add_argument("--num-val", type=int, default=400, help="images")
+    parser.add_argument(
+        "opts", nargs=argparse.REMAINDER, help="config keys and values, for all trainings"
+    )
+    return parser.parse_args(argv)
+
+
+def main(args: argparse.Namespace, console: Console) -> None:
+    """The whole demo, from top to bottom."""
+    started = time.monotonic()
+    output = args.output.resolve()
+    console.rule("Data: handwritten digits over clutter")
+    write_digits(output / "data", args.num_train, args.num_val)
+    datasets = [
+        (f"digits_{split}", output / f"data/annotations/{split}.json", output / f"data/{split}")
+        for split in ("train", "val")
+    ]
+
+    teacher_weights = Path(args.teacher).resolve()
+    if args.teacher == "train":
+        console.rule("Teacher")
+        teacher = training("teacher", output, datasets, args.opts)
+        run_all([teacher], console)
+        teacher_weights = teacher.directory / "model_final.pth"
+    elif not teacher_weights.is_file():
+        raise SystemExit(f"error: --teacher {args.teacher}: there is no such file")
+
+    console.rule("Students: the same recipe and seeds, without and with a teacher")
+    from_teacher = ["MODEL.TADISTILL.TEACHER.WEIGHTS", str(teacher_weights)]
+    runs = {
+        (name, seed): training(name, output, datasets, [*from_teacher, *args.opts], seed)
+        for seed in args.seeds
+        for name in reversed(STUDENTS)
+    }
+    run_all(list(runs.values()), console)
+    teacher = Run(
+        "teacher, evaluated",
+        output / "runs/teacher_evaluation",
+        CONFIGS["distilled"],
+        datasets,
+        overrides=[*from_teacher, *args.opts],
+        evaluate_teacher=True,
+    )
+    run_all([teacher], console)
+
+    console.rule("Costs, measured side by side")
+    logging.disable(logging.WARNING)
+    register_coco(map(str, dataset) for dataset in datasets)
+    costs = measure_costs(configs_of_trained_models(runs, args.seeds[0], teacher_weights))
+
+    rows = result_rows(runs, teacher, costs)
+    curves = {name: {seed: ap_curve(runs[name, seed]) for seed in args.seeds} for name in STUDENTS}
+    gates = gate_curves(runs["distilled", args.seeds[0]])
+    about = {"curves": {"AP": curves, "gates": gates}, "about": describe_run(args, started)}
+    write_results(output, rows, about)
+    draw_results(
+        output / "results.png",
+        curves,
+        rows[0]["AP"],
+        gates,
+        pictured_images(output, runs, teacher, args.seeds[0]),
+        CLASS_NAMES,
+        title="A teacher makes a small detector better",
+        subtitle="Faster R-CNN on handwritten digits, a student of half the teacher's width, "
+        "same recipe and seeds without and with distillation",
+    )
+    console.print(terminal_table(rows))
+    console.print(f"Written: {output}/results.png, results.md, results.json", soft_wrap=True)
+
+
+def training(
+    name: str, output: Path, datasets: list, overrides: list[str], seed: int | None = None
+) -> Run:
+    """The training that a config of the demo describes."""
+    title = name if seed is None else f"{name}, seed {seed}"
+    overrides = [*overrides] if seed is None else ["SEED", str(seed), *overrides]
+    directory = output / "runs" / (name if seed is None else f"{name}_seed{seed}")
+    iterations = load_config(CONFIGS[name], overrides).SOLVER.MAX_ITER
+    return Run(title, directory, CONFIGS[name], datasets, iterations, overrides)
+
+
+def load_config(path: str, overrides: list[str]) -> CfgNode:
+    """A config of the demo, with overrides."""
+    cfg = get_cfg()
+    tadistill.add_tadistill_config(cfg)
+    cfg.merge_from_file(str(REPO / path))
+    cfg.merge_from_list(overrides)
+    return cfg
+
+
+def configs_of_trained_models(runs: dict, seed: int, teacher_weights: Path) -> dict[str, CfgNode]:
+    """By name, configs whose MODEL.WEIGHTS are the trained weights."""
+    os.chdir(REPO)  # the configs name their files from here
+    cfgs = {
+        name: load_config(
+            CONFIGS[name],
+            [*runs[name, seed].overrides, "MODEL.WEIGHTS", str(final_weights(runs[name, seed]))],
+        )
+        for name in STUDENTS
+    }
+    cfgs["teacher"] = load_config(CONFIGS["teacher"], ["MODEL.WEIGHTS", str(teacher_weights)])
+    return cfgs
+
+
+def final_weights(run: Run) -> Path:
+    """The exported student of a training."""
+    return run.directory / "student_final.pth"
+
+
+def result_rows(runs: dict, teacher: Run, costs: dict) -> list[dict]:
+    """One row a model and seed; the teacher's first."""
+    results = json.loads((teacher.directory / "eval_teacher/results.json").read_text())
+    scores = {("teacher", 0): results["bbox"]}
+    for key, run in sorted(runs.items()):
+        last = next(m for m in reversed(run.metrics) if "bbox/AP" in m)
+        scores[key] = {name: last[f"bbox/{name}"] for name in ("AP", "AP50", "AP75")}
+    return [
+        {
+            "name": name,
+            "seed": seed,
+            **{key: score[key] for key in ("AP", "AP50", "AP75")},
+            **costs[name],
+        }
+        for (name, seed), score in scores.items()
+    ]
+
+
+def ap_curve(run: Run) -> list[tuple[int, float]]:
+    """(iterations done, AP) at each evaluation."""
+    return [
+        (min(m["iteration"] + 1, run.iterations), m["bbox/AP"])
+        for m in run.metrics
+        if "bbox/AP" in m
+    ]
+
+
+def gate_curves(run: Run) -> dict[str, list[tuple[int, float]]]:
+    """By gate: (iteration, share of regions in which the teacher won); and the decay."""
+    curves = {
+        gate: [(m["iteration"], m[f"tad/{gate}"]) for m in run.metrics if f"tad/{gate}" in m]
+        for gate in GATES
+    }
+    return {gate: curve for gate, curve in curves.items() if curve}
+
+
+def pictured_images(output: Path, runs: dict, teacher: Run, seed: int) -> list[dict]:
+    """The first val images with three digits or more: chosen before anything was detected."""
+    truth = json.loads((output / "data/annotations/val.json").read_text())
+    boxes_by_image = by_image(truth["annotations"])
+    ids = [image["id"] for image in truth["images"] if len(boxes_by_image[image["id"]][0]) >= 3]
+    files = {image["id"]: image["file_name"] for image in truth["images"]}
+    folders = {name: runs[name, seed].directory for name in STUDENTS}
+    folders["teacher"] = teacher.directory / "eval_teacher"
+    detections = {
+        name: by_image(json.loads((folder / "inference/coco_instances_results.json").read_text()))
+        for name, folder in folders.items()
+    }
+    nothing = (np.zeros((0, 4)), np.zeros(0, int), np.zeros(0))
+    images = []
+    for image_id in ids[:PICTURED]:
+        found = {}
+        for name in folders:
+            boxes, classes, scores = detections[name].get(image_id, nothing)
+            found[name] = (boxes, scores, classes)
+        images.append(
+            {
+                "image": cv2.imread(str(output / "data/val" / files[image_id]))[:, :, ::-1],
+                "gt": boxes_by_image[image_id][:2],
+                "detections": found,
+            }
+        )
+    return images
+
+
+def by_image(annotations: list[dict]) -> dict[int, tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """COCO annotations or detections as (XYXY boxes, classes from 0, scores) an image."""
+    grouped: dict[int, list[dict]] = {}
+    for annotation in annotations:
+        grouped.setdefault(annotation["image_id"], []).append(annotation)
+    result = {}
+    for image_id, group in grouped.items():
+        boxes = np.array([a["bbox"] for a in group], dtype=float)
+        boxes[:, 2:] += boxes[:, :2]
+        classes = np.array([a["category_id"] - 1 for a in group])
+        scores = np.array([a.get("score", 1.0) for a in group])
+        result[image_id] = (boxes, classes, scores)
+    return result
+
+
+def describe_run(args: argparse.Namespace, started: float) -> dict:
+    """What a reader needs to make the same numbers again."""
+    git = subprocess.run(
+        ["git", "-C", str(REPO), "rev-parse", "HEAD"], capture_output=True, text=True
+    )
+    return {
+        "command": ["projects/TADistill/tools/demo/run.py", *sys.argv[1:]],
+        "seeds": args.seeds,
+        "commit": git.stdout.strip() or None,
+        "seconds": round(time.monotonic() - started),
+        "machine": {"processor": platform.machine(), "cores": os.cpu_count()},
+        "versions": {
+            "python": platform.python_version(),
+            "torch": torch.__version__,
+            "detectron2": detectron2.__version__,
+            "numpy": np.__version__,
+            "opencv": cv2.__version__,
+        },
+    }
+
+
+if __name__ == "__main__":
+    main(parse_arguments(), Console())
