@@ -11,6 +11,8 @@ import sys
 
 from detectron2.config import get_cfg
 from detectron2.engine import default_setup, launch
+from detectron2.utils import comm
+from detectron2.utils.logger import setup_logger
 
 from tadistill import add_tadistill_config
 from tadistill.engine import (
@@ -35,6 +37,12 @@ def setup(args):
     return cfg
 
 
+def start_logging(cfg, args):
+    """Detectron2's setup (log, seeds, the full config in OUTPUT_DIR), and our own log lines."""
+    default_setup(cfg, args)
+    setup_logger(cfg.OUTPUT_DIR, distributed_rank=comm.get_rank(), name="tadistill")
+
+
 def main(args):
     """What each process runs. Returns the evaluation's results."""
     register_coco(args.register_coco)
@@ -45,7 +53,7 @@ def main(args):
         run_dir = cfg.OUTPUT_DIR
         cfg.OUTPUT_DIR = os.path.join(run_dir, "eval_teacher" if args.eval_teacher else "eval")
         cfg.freeze()
-        default_setup(cfg, args)
+        start_logging(cfg, args)
         if args.eval_teacher:
             return evaluate_teacher(cfg)
         return evaluate_student(cfg, checkpoint_dir=run_dir, resume=args.resume)
@@ -53,7 +61,7 @@ def main(args):
     cfg.freeze()
     check_before_training(cfg)
     claim_run_directory(cfg, args.resume)
-    default_setup(cfg, args)
+    start_logging(cfg, args)
     trainer = TADistillTrainer(cfg)
     trainer.resume_or_load(resume=args.resume)
     return trainer.train()

@@ -32,7 +32,8 @@ def student_config(cfg: CfgNode) -> CfgNode:
     other versions of Detectron2 too.
     """
     student = _difference(cfg, get_cfg())
-    if student.get("MODEL", {}).get("META_ARCHITECTURE") == "TADistillRCNN":
+    student.setdefault("MODEL", CfgNode())
+    if student.MODEL.get("META_ARCHITECTURE") == "TADistillRCNN":
         del student.MODEL["META_ARCHITECTURE"]
     student.VERSION = cfg.VERSION
     return student

@@ -113,7 +113,8 @@ class TADistillRCNN(GeneralizedRCNN):
         weight = self._current_weight()
         if weight == 0:
             # Nothing of the teacher is asked for, so it is not run.
-            return {**super().forward(batched_inputs), **self._silent_losses()}
+            losses = super().forward(batched_inputs)
+            return {**losses, **self._silent_losses(losses)}
         return self._distilled_step(batched_inputs, weight)
 
     def _distilled_step(self, batched_inputs: list[dict], weight: float) -> dict[str, Tensor]:
@@ -169,12 +170,13 @@ class TADistillRCNN(GeneralizedRCNN):
             self.distillation_weight = 1.0
         return self.distillation_weight
 
-    def _silent_losses(self) -> dict[str, Tensor]:
-        """The same losses as in any other step, all zero, with the adapters in the graph: the
+    def _silent_losses(self, losses: dict[str, Tensor]) -> dict[str, Tensor]:
+        """The terms of any other step, all zero but with a graph. The adapters are in it: the
         ranks of a distributed training expect a gradient of every parameter at every step.
         """
         self.gate_shares = {}
-        zero = sum((p.sum() * 0.0 for p in self.adapters.parameters()), self.pixel_mean.sum() * 0)
+        graph = [*losses.values(), *(p.sum() for p in self.adapters.parameters())]
+        zero = 0.0 * sum(graph)
         weights = {
             "feature": self._options.feature.weight,
             "logit": self._options.logit.weight,

@@ -1,12 +1,14 @@
 """COCO evaluation of the student alone, and of the teacher alone."""
 
 import json
+import math
 import os
 from collections import OrderedDict
 
 from detectron2.checkpoint import DetectionCheckpointer
 from detectron2.config import CfgNode
 from detectron2.utils import comm
+from torch import nn
 
 from ..errors import ConfigError
 from ..teacher import build_teacher
@@ -30,11 +32,6 @@ def evaluate_student(cfg: CfgNode, checkpoint_dir: str, resume: bool = False) ->
         ConfigError: naming the config key; also if the file lacks a tensor of the student.
     """
     _check(cfg)
-    cfg = cfg.clone()
-    cfg.defrost()
-    cfg.MODEL.TADISTILL.ENABLED = False
-    cfg.freeze()
-
     path = cfg.MODEL.WEIGHTS
     checkpoints = DetectionCheckpointer(None, checkpoint_dir) if resume else None
     if checkpoints is not None and checkpoints.has_checkpoint():
@@ -44,11 +41,23 @@ def evaluate_student(cfg: CfgNode, checkpoint_dir: str, resume: bool = False) ->
             "MODEL.WEIGHTS is empty: add it to the command, as in MODEL.WEIGHTS "
             "output/student_final.pth, or --resume for the last checkpoint in OUTPUT_DIR"
         )
+    return _test(cfg, load_student(cfg, path))
+
+
+def load_student(cfg: CfgNode, path: str) -> nn.Module:
+    """The student of ``cfg`` without a teacher, all of it from ``path``.
+
+    Raises:
+        ConfigError: if the file lacks a tensor of the student.
+    """
+    cfg = cfg.clone()
+    cfg.defrost()
+    cfg.MODEL.TADISTILL.ENABLED = False
     model = TADistillTrainer.build_model(cfg)
     load_all_weights(
-        model, path, "MODEL.WEIGHTS", "Evaluate it with the config that it was trained with."
+        model, path, "MODEL.WEIGHTS", "Use the config that these weights were trained with."
     )
-    return _test(cfg, model)
+    return model
 
 
 def evaluate_teacher(cfg: CfgNode) -> OrderedDict:
@@ -63,8 +72,15 @@ def _test(cfg: CfgNode, model) -> OrderedDict:
     results = TADistillTrainer.test(cfg, model)
     if comm.is_main_process():
         with open(os.path.join(cfg.OUTPUT_DIR, "results.json"), "w") as f:
-            json.dump(results, f, indent=2)
+            json.dump(_without_nan(results), f, indent=2, allow_nan=False)
     return results
+
+
+def _without_nan(results):
+    """AP is NaN where there is no ground truth (no large objects, say): null in JSON."""
+    if isinstance(results, dict):
+        return {key: _without_nan(value) for key, value in results.items()}
+    return None if isinstance(results, float) and math.isnan(results) else results
 
 
 def _check(cfg: CfgNode) -> None:

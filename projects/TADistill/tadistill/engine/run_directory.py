@@ -4,6 +4,7 @@ import glob
 import os
 
 from detectron2.config import CfgNode
+from detectron2.utils import comm
 
 from ..errors import ConfigError
 
@@ -19,6 +20,8 @@ def claim_run_directory(cfg: CfgNode, resume: bool) -> None:
     Raises:
         ConfigError: naming ``OUTPUT_DIR`` and what lies there.
     """
+    if not comm.is_main_process():  # which alone writes there
+        return
     directory = cfg.OUTPUT_DIR
     if resume:
         _keep_config(directory)

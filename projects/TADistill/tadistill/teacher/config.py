@@ -10,6 +10,9 @@ from ..errors import ConfigError
 
 KEY = "MODEL.TADISTILL.TEACHER"
 
+# What yacs raises at unknown keys, values of another type, and files that hold no mapping.
+_MERGE_ERRORS = (KeyError, ValueError, TypeError, AttributeError, AssertionError)
+
 
 def teacher_config(cfg: CfgNode) -> CfgNode:
     """The config that ``CONFIG_FILE`` and ``OPTS`` describe, on the student's device.
@@ -28,11 +31,11 @@ def teacher_config(cfg: CfgNode) -> CfgNode:
     path = _config_path(node.CONFIG_FILE)
     try:
         teacher_cfg.merge_from_file(path, allow_unsafe=False)
-    except (yaml.YAMLError, KeyError, ValueError, AssertionError) as e:
+    except (yaml.YAMLError, OSError, *_MERGE_ERRORS) as e:
         raise ConfigError(f"{KEY}.CONFIG_FILE: {path} is not a config of Detectron2: {e}") from e
     try:
         teacher_cfg.merge_from_list(list(node.OPTS))
-    except (KeyError, ValueError, AssertionError) as e:
+    except _MERGE_ERRORS as e:
         raise ConfigError(
             f"{KEY}.OPTS is {list(node.OPTS)!r}: {e}. It must be a list of keys and values, "
             'as in ["MODEL.ROI_HEADS.NUM_CLASSES", 20]'

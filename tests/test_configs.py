@@ -1,0 +1,103 @@
+"""Every file of configs/ is built and run for one step."""
+
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from detectron2.config import get_cfg
+from detectron2.modeling import GeneralizedRCNN, build_model
+from detectron2.structures import Boxes, Instances
+from detectron2.utils.events import EventStorage
+
+import tadistill.teacher.build
+from tadistill import TADistillRCNN, add_tadistill_config
+from tadistill.engine import TADistillTrainer
+
+ROOT = Path(__file__).resolve().parents[1]
+CONFIGS = sorted((ROOT / "configs").rglob("*.yaml"))
+BASES = [path for path in CONFIGS if path.name.startswith("Base-")]
+RECIPES = [path for path in CONFIGS if path not in BASES]
+
+
+def name(path):
+    return str(path.relative_to(ROOT / "configs"))
+
+
+def load(path):
+    cfg = get_cfg()
+    add_tadistill_config(cfg)
+    cfg.merge_from_file(str(path))
+    return cfg
+
+
+def bases_of(path):
+    base = yaml.safe_load(path.read_text()).get("_BASE_")
+    if base is None:
+        return []
+    base = (path.parent / base).resolve()
+    return [base, *bases_of(base)]
+
+
+@pytest.fixture
+def teachers_of_random_weights(monkeypatch):
+    """The zoo cannot be reached by a test; everything else about a teacher is as in a training."""
+    loaded = []
+    monkeypatch.setattr(
+        tadistill.teacher.build, "load_all_weights", lambda model, path, *args: loaded.append(path)
+    )
+    return loaded
+
+
+def one_image(num_classes):
+    gt = Instances((96, 120))
+    gt.gt_boxes = Boxes(torch.tensor([[8.0, 10.0, 60.0, 70.0], [50.0, 20.0, 110.0, 90.0]]))
+    gt.gt_classes = torch.tensor([0, num_classes - 1])
+    image = torch.randint(0, 256, (3, 96, 120), dtype=torch.uint8)
+    return {"image": image, "instances": gt, "height": 96, "width": 120}
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=name)
+def test_recipe_runs_for_one_step(path, teachers_of_random_weights, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    cfg = load(path)
+    cfg.MODEL.DEVICE = "cpu"
+    torch.manual_seed(0)
+    model = build_model(cfg).train()
+    optimizer = TADistillTrainer.build_optimizer(cfg, model)
+    before = {key: value.clone() for key, value in model.state_dict().items()}
+
+    with EventStorage():
+        losses = model([one_image(cfg.MODEL.ROI_HEADS.NUM_CLASSES)] * 2)
+    sum(losses.values()).backward()
+    optimizer.step()
+
+    assert all(torch.isfinite(loss) for loss in losses.values())
+    assert any(not torch.equal(before[key], value) for key, value in model.state_dict().items())
+    distills = cfg.MODEL.META_ARCHITECTURE == "TADistillRCNN" and cfg.MODEL.TADISTILL.ENABLED
+    assert len(teachers_of_random_weights) == int(distills)
+    if distills:
+        assert isinstance(model, TADistillRCNN)
+        assert isinstance(model.teacher, GeneralizedRCNN)
+
+
+def test_every_base_is_the_base_of_a_recipe():
+    used = {base for path in RECIPES for base in bases_of(path)}
+    assert used >= set(BASES)
+
+
+@pytest.mark.parametrize("path", [p for p in RECIPES if "baseline" in p.name], ids=name)
+def test_baseline_is_its_recipe_with_distillation_off(path):
+    baseline = load(path)
+    distilled = load(bases_of(path)[0])
+    assert distilled.MODEL.TADISTILL.ENABLED or "ablations" in str(path)
+    assert not baseline.MODEL.TADISTILL.ENABLED
+    for cfg in (baseline, distilled):
+        cfg.MODEL.TADISTILL.ENABLED = None
+        cfg.OUTPUT_DIR = None
+    assert baseline == distilled
+
+
+def test_no_two_recipes_share_an_output_folder():
+    folders = [load(path).OUTPUT_DIR for path in RECIPES]
+    assert len(set(folders)) == len(folders)

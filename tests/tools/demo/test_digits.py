@@ -1,0 +1,163 @@
+"""The demo's data set: deterministic, valid COCO, tight boxes, nothing overwritten."""
+
+import json
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from pycocotools.coco import COCO
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "projects/TADistill/tools/demo"))
+import digits
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory):
+    root = tmp_path_factory.mktemp("digits") / "a folder"
+    digits.write_digits(root, num_train=12, num_val=5, seed=3)
+    return root
+
+
+def contents(root):
+    return {
+        str(file.relative_to(root)): file.read_bytes() for file in root.rglob("*") if file.is_file()
+    }
+
+
+@pytest.mark.parametrize(("split", "count"), [("train", 12), ("val", 5)])
+def test_is_a_coco_dataset(dataset, split, count):
+    coco = COCO(str(dataset / "annotations" / f"{split}.json"))
+    assert {"info", "licenses"} <= set(coco.dataset)
+    assert [coco.cats[label + 1]["name"] for label in range(10)] == list("0123456789")
+    assert sorted(coco.imgs) == list(range(1, count + 1))
+    assert sorted(coco.anns) == list(range(1, len(coco.anns) + 1))
+    for image_id, record in coco.imgs.items():
+        image = cv2.imread(str(dataset / split / record["file_name"]))
+        assert image.shape == (record["height"], record["width"], 3)
+        assert all(128 <= side <= 160 for side in image.shape[:2])
+        annotations = coco.imgToAnns[image_id]
+        assert 1 <= len(annotations) <= 6
+        for annotation in annotations:
+            x, y, width, height = annotation["bbox"]
+            assert x >= 0
+            assert x + width <= record["width"]
+            assert y >= 0
+            assert y + height <= record["height"]
+            assert annotation["area"] == width * height > 0
+            assert annotation["iscrowd"] == 0
+            assert annotation["category_id"] in coco.cats
+
+
+def test_the_annotations_are_those_of_the_images(dataset):
+    coco = COCO(str(dataset / "annotations" / "val.json"))
+    for index in range(5):
+        _, boxes, classes = digits.make_image(3, "val", index)
+        annotations = coco.imgToAnns[index + 1]
+        written = np.array([annotation["bbox"] for annotation in annotations])
+        written[:, 2:] += written[:, :2]
+        assert (written == boxes).all()
+        assert [annotation["category_id"] - 1 for annotation in annotations] == list(classes)
+
+
+def test_same_seed_same_bytes_and_other_seed_other_images(dataset, tmp_path):
+    digits.write_digits(tmp_path / "again", num_train=12, num_val=5, seed=3)
+    assert contents(tmp_path / "again") == contents(dataset)
+    image, _, _ = digits.make_image(3, "train", 0)
+    other, _, _ = digits.make_image(4, "train", 0)
+    assert image.shape != other.shape or (image != other).any()
+
+
+def test_an_image_does_not_depend_on_how_many_there_are(dataset, tmp_path):
+    digits.write_digits(tmp_path / "few", num_train=2, num_val=1, seed=3)
+    for file in ("train/000002.jpg", "val/000001.jpg"):
+        assert (tmp_path / "few" / file).read_bytes() == (dataset / file).read_bytes()
+
+
+def test_train_and_val_share_no_sample_and_leave_a_writers_gap():
+    train, val = digits.SAMPLES["train"], digits.SAMPLES["val"]
+    strokes, classes = digits.load_strokes()
+    assert val.stop == len(strokes) == len(classes)
+    assert val.start - train.stop > len(strokes) / 13  # the bundle has 13 writers
+
+
+@pytest.mark.parametrize("split", digits.SPLITS)
+def test_placed_digits_have_tight_boxes_and_stay_visible(split):
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        placed = digits.place_digits(rng, 128, 140, digits.SAMPLES[split])
+        cover = np.zeros((128, 140))
+        for mask, (x0, y0, x1, y1), _ in reversed(placed):
+            rows, columns = np.nonzero(mask > 0.35)
+            assert (x0, y0) == (columns.min(), rows.min())
+            assert (x1, y1) == (columns.max() + 1, rows.max() + 1)
+            assert (mask * (1 - cover)).sum() >= digits.MIN_VISIBLE * mask.sum() * (1 - 1e-5)
+            cover = np.maximum(cover, mask)
+
+
+def test_every_sample_renders_at_the_smallest_size():
+    for strokes in digits.load_strokes()[0]:
+        mask = digits.render_digit(strokes, digits.HEIGHTS[0], 0.5, 0.3, 0.8, 0.42)
+        assert mask[1:-1, 1:-1].max() > 0.35
+        assert mask.min() >= 0
+        assert mask.max() <= 1
+
+
+def test_ink_stands_out_from_the_paper():
+    luma = np.array([0.299, 0.587, 0.114])
+    for palette in digits.PALETTES:
+        for ink in palette.inks:
+            for paper in palette.papers:
+                assert abs(luma @ digits.rgb(ink) - luma @ digits.rgb(paper)) > 0.25
+
+
+def test_a_complete_dataset_is_left_alone(dataset, monkeypatch):
+    monkeypatch.setattr(digits, "write_split", lambda *_: pytest.fail("wrote it again"))
+    before = contents(dataset)
+    digits.write_digits(dataset, num_train=12, num_val=5, seed=3)
+    assert contents(dataset) == before
+
+
+def test_anything_else_is_never_overwritten(dataset, tmp_path):
+    before = contents(dataset)
+    with pytest.raises(FileExistsError, match="a folder"):
+        digits.write_digits(dataset, num_train=12, num_val=5, seed=4)
+    assert contents(dataset) == before
+
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(FileExistsError, match=tmp_path.name):
+        digits.write_digits(tmp_path, num_train=1, num_val=1)
+    assert contents(tmp_path) == {"notes.txt": b"mine"}
+
+
+def test_a_dataset_with_a_lost_file_is_reported(tmp_path):
+    root = tmp_path / "data"
+    digits.write_digits(root, num_train=2, num_val=1)
+    (root / "train" / "000002.jpg").unlink()
+    with pytest.raises(FileExistsError, match="not the complete data set"):
+        digits.write_digits(root, num_train=2, num_val=1)
+
+
+def test_an_empty_folder_is_filled(tmp_path):
+    digits.write_digits(tmp_path, num_train=1, num_val=1)
+    assert json.loads((tmp_path / "dataset.json").read_text())["num_train"] == 1
+
+
+def test_an_interrupted_run_leaves_nothing(tmp_path, monkeypatch):
+    def interrupted(root, split, count, seed):
+        if split == "val":
+            raise KeyboardInterrupt
+        write_split(root, split, count, seed)
+
+    write_split = digits.write_split
+    monkeypatch.setattr(digits, "write_split", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        digits.write_digits(tmp_path / "data", num_train=1, num_val=1)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("bad", [{"num_train": 0}, {"num_val": -1}, {"seed": -1}])
+def test_bad_numbers_are_named(tmp_path, bad):
+    with pytest.raises(ValueError, match=next(iter(bad))):
+        digits.write_digits(tmp_path / "data", **{"num_train": 1, "num_val": 1, **bad})

@@ -1,0 +1,98 @@
+"""The demo from end to end, on a handful of images and iterations."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[3]
+RUN = ROOT / "projects/TADistill/tools/demo/run.py"
+SCHEDULE = ["SOLVER.MAX_ITER", "6", "TEST.EVAL_PERIOD", "3", "SOLVER.IMS_PER_BATCH", "2"]
+
+
+def demo(output, *arguments):
+    return subprocess.run(
+        [
+            sys.executable,
+            str(RUN),
+            *("--output", str(output), "--num-train", "8", "--num-val", "6"),
+            *arguments,
+            *SCHEDULE,
+        ],
+        capture_output=True,
+        text=True,
+        timeout=500,
+    )
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    output = tmp_path_factory.mktemp("a demo with spaces")
+    return output, demo(output, "--seeds", "0", "1")
+
+
+def test_ends_with_a_table_of_all_three_models(finished):
+    _, process = finished
+    assert process.returncode == 0, process.stdout + process.stderr
+    for word in ("teacher", "baseline", "distilled", "AP50", "GFLOPs", "flatters"):
+        assert word in process.stdout
+
+
+def test_rows_are_one_a_model_and_seed(finished):
+    output, _ = finished
+    rows = json.loads((output / "results.json").read_text())["rows"]
+    assert [(row["name"], row["seed"]) for row in rows] == [
+        ("teacher", 0),
+        ("baseline", 0),
+        ("baseline", 1),
+        ("distilled", 0),
+        ("distilled", 1),
+    ]
+    for row in rows:
+        assert row["parameters"] > 0
+        assert row["gflops"] > 0
+        assert row["seconds_per_iteration"] > row["seconds_per_image"] / 100 > 0
+        assert 0 <= row["AP"] <= 100
+    by_name = {row["name"]: row for row in rows}
+    assert by_name["baseline"]["parameters"] == by_name["distilled"]["parameters"]
+    assert by_name["teacher"]["parameters"] > by_name["baseline"]["parameters"]
+
+
+def test_shipped_teacher_has_learnt_its_task(finished):
+    output, _ = finished
+    teacher = json.loads((output / "results.json").read_text())["rows"][0]
+    assert teacher["AP"] > 40  # of six images, never seen in its training
+
+
+def test_curves_and_picture_are_written(finished):
+    output, _ = finished
+    curves = json.loads((output / "results.json").read_text())["curves"]
+    assert [iteration for iteration, _ in curves["AP"]["distilled"]["1"]] == [3, 6]
+    assert set(curves["gates"]) == {"gate_logit", "gate_box", "decay"}
+    assert (output / "results.png").stat().st_size > 10_000
+    assert "| distilled |" in (output / "results.md").read_text()
+
+
+def test_second_call_trains_nothing_again(finished):
+    output, _ = finished
+    log = output / "runs/baseline_seed0/metrics.json"
+    written = log.stat().st_mtime_ns
+    process = demo(output, "--seeds", "0")
+    assert process.returncode == 0, process.stdout + process.stderr
+    assert log.stat().st_mtime_ns == written
+    assert "one seed" in process.stdout
+
+
+def test_run_of_another_command_is_not_taken_for_this_one(finished):
+    output, _ = finished
+    process = demo(output, "--seeds", "0", "SOLVER.BASE_LR", "0.1")
+    assert process.returncode != 0
+    assert "holds a run of another command" in process.stderr
+
+
+def test_missing_teacher_is_named(tmp_path):
+    process = demo(tmp_path, "--teacher", str(tmp_path / "none.pth"))
+    assert process.returncode != 0
+    assert "none.pth: there is no such file" in process.stderr
