@@ -86,9 +86,19 @@ def test_sources_that_a_repair_does_not_fit_stop_the_build(tmp_path):
         prepare_sources(write_sdist(tmp_path, leave_out=REPAIRS[:1]), sources)
 
 
-def test_an_archive_with_another_hash_is_refused_before_it_is_unpacked(tmp_path):
+def test_an_old_setuptools_is_refused_with_the_command_that_helps(monkeypatch):
+    import build_detectron2
+
+    monkeypatch.setattr(build_detectron2.metadata, "version", lambda name: "65.5.0")
+    with pytest.raises(build_detectron2.BuildError, match=r"65\.5\.0; .*'setuptools>=77'"):
+        build_detectron2.check_tools()
+
+
+def test_an_archive_with_another_hash_is_refused_before_it_is_unpacked(monkeypatch, tmp_path):
+    import build_detectron2
     from build_detectron2 import SDIST_SHA256, BuildError, build
 
+    monkeypatch.setattr(build_detectron2, "check_tools", lambda: None)
     sdist = write_sdist(tmp_path)
     with pytest.raises(BuildError, match=rf"sdist\.tar\.gz: sha256 is .*{SDIST_SHA256}"):
         build(tmp_path / "out", sdist)

@@ -38,6 +38,19 @@ class TADistillTrainer(DefaultTrainer):
             hooks[1:1] = [DistillationDecayHook(self.cfg)]
         return hooks
 
+    # Detectron2 v0.6 leaves the optimizer out of its checkpoints; its main has it under this name.
+    # Without it, a resumed training would start with no momentum.
+
+    def state_dict(self):
+        state = super().state_dict()
+        state.setdefault("_trainer", self._trainer.state_dict())
+        return state
+
+    def load_state_dict(self, state_dict):
+        super().load_state_dict(state_dict)
+        if "_trainer" in state_dict:  # not so in a checkpoint of v0.6's own trainer
+            self._trainer.load_state_dict(state_dict["_trainer"])
+
 
 class ExportHook(HookBase):
     """Writes the plain student once the training has come to its end."""

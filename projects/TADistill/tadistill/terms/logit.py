@@ -4,9 +4,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-# log(1 - p) is taken of no p above 1 - 1e-7, the last float32 below 1.
-_MAX_LOG_PROBABILITY = -1e-7
-
 
 def logit_term(
     student_logits: Tensor,
@@ -49,5 +46,16 @@ def _bce(student_logits: Tensor, teacher_logits: Tensor) -> Tensor:
     """(R,): the sum over classes of ``-p_T log p_S - (1 - p_T) log(1 - p_S)``."""
     teacher = F.softmax(teacher_logits, dim=-1)
     log_p = F.log_softmax(student_logits, dim=-1)
-    log_not_p = torch.log(-torch.expm1(log_p.clamp(max=_MAX_LOG_PROBABILITY)))
+    log_not_p = _log_one_minus_softmax(student_logits)
     return -(teacher * log_p + (1 - teacher) * log_not_p).sum(dim=-1)
+
+
+def _log_one_minus_softmax(logits: Tensor) -> Tensor:
+    """``log(1 - p)`` of each class. Where p is the largest it can round to 1: there 1 - p is taken
+    as the sum of the others, which keeps value and gradient exact.
+    """
+    top = logits.argmax(dim=-1, keepdim=True)
+    others = logits.scatter(-1, top, -torch.inf).logsumexp(dim=-1, keepdim=True)
+    p = F.softmax(logits, dim=-1).scatter(-1, top, 0.0)
+    log_total = logits.logsumexp(dim=-1, keepdim=True)
+    return torch.log1p(-p).scatter(-1, top, others - log_total)

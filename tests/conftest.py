@@ -1,0 +1,50 @@
+"""Fixtures that more than one test file uses."""
+
+import logging
+import os
+
+import pytest
+import torch
+from detectron2.data import DatasetCatalog, MetadataCatalog
+from tiny import CocoFiles, TeacherFiles, save_teacher, teacher_cfg, write_coco
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_thread():
+    """Tiny models are faster so, and sums are in one order."""
+    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
+
+
+@pytest.fixture(scope="session")
+def teacher_files(tmp_path_factory) -> TeacherFiles:
+    """A teacher with channels, pixel statistics and BatchNorm statistics of its own."""
+    return save_teacher(teacher_cfg(), tmp_path_factory.mktemp("teacher"))
+
+
+@pytest.fixture(scope="session")
+def coco_files(tmp_path_factory) -> CocoFiles:
+    """A handful of images in COCO format, in a path with a space."""
+    return write_coco(tmp_path_factory.mktemp("data") / "a folder")
+
+
+@pytest.fixture
+def forget_datasets():
+    """Forgets the datasets that a test registers."""
+    before = set(DatasetCatalog.list())
+    yield
+    for name in set(DatasetCatalog.list()) - before:
+        DatasetCatalog.remove(name)
+        MetadataCatalog.remove(name)
+
+
+@pytest.fixture
+def tadistill_log(caplog):
+    """``caplog``, whatever an earlier test's logging setup has done to the package's logger."""
+    logger = logging.getLogger("tadistill")
+    level, propagate = logger.level, logger.propagate
+    logger.setLevel(logging.INFO)
+    logger.propagate = True
+    caplog.set_level(logging.INFO, logger="tadistill")
+    yield caplog
+    logger.propagate = propagate
+    logger.setLevel(level)

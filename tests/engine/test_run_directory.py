@@ -1,0 +1,72 @@
+"""One run a directory, and nothing of an earlier one lost."""
+
+import pytest
+from detectron2.config import get_cfg
+
+from tadistill.engine import claim_run_directory
+from tadistill.errors import ConfigError
+
+
+@pytest.fixture
+def cfg(tmp_path):
+    cfg = get_cfg()
+    cfg.OUTPUT_DIR = str(tmp_path / "run [1]")  # brackets mean something to a glob
+    return cfg
+
+
+@pytest.fixture
+def directory(cfg, tmp_path):
+    path = tmp_path / "run [1]"
+    path.mkdir()
+    return path
+
+
+@pytest.mark.parametrize("resume", [True, False])
+def test_a_new_directory_is_free(cfg, resume):
+    claim_run_directory(cfg, resume)
+
+
+@pytest.mark.parametrize("resume", [True, False])
+def test_files_that_are_of_no_run_do_not_matter(cfg, directory, resume):
+    (directory / "notes.txt").write_text("mine")
+    (directory / "eval").mkdir()
+    claim_run_directory(cfg, resume)
+    assert (directory / "notes.txt").read_text() == "mine"
+
+
+@pytest.mark.parametrize("trace", ["metrics.json", "last_checkpoint", "model_0000004.pth"])
+def test_a_run_is_not_written_over(cfg, directory, trace):
+    (directory / trace).write_text("old")
+    with pytest.raises(ConfigError) as error:
+        claim_run_directory(cfg, resume=False)
+    text = str(error.value)
+    assert f"OUTPUT_DIR {directory}" in text
+    assert trace in text
+    assert "--resume" in text
+    assert (directory / trace).read_text() == "old"
+
+
+def test_of_many_files_some_are_named(cfg, directory):
+    for number in range(9):
+        (directory / f"model_{number}.pth").touch()
+    with pytest.raises(ConfigError, match=r"model_0\.pth, model_1\.pth, .*model_3\.pth, …\)"):
+        claim_run_directory(cfg, resume=False)
+
+
+def test_a_resumed_run_keeps_every_config_it_was_run_with(cfg, directory):
+    for content in ("first", "second", "third"):
+        (directory / "metrics.json").touch()
+        (directory / "config.yaml").write_text(content)
+        claim_run_directory(cfg, resume=True)
+        assert not (directory / "config.yaml").exists()
+    kept = sorted(directory.glob("config_before_resume_*.yaml"))
+    assert [path.read_text() for path in kept] == ["first", "second", "third"]
+
+
+@pytest.mark.parametrize("resume", [True, False])
+def test_only_the_main_process_looks_and_moves(cfg, directory, resume, monkeypatch):
+    monkeypatch.setattr("detectron2.utils.comm.is_main_process", lambda: False)
+    (directory / "metrics.json").touch()
+    (directory / "config.yaml").write_text("of the main process")
+    claim_run_directory(cfg, resume)
+    assert (directory / "config.yaml").read_text() == "of the main process"

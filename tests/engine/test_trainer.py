@@ -1,0 +1,133 @@
+"""The trainer: decay as scheduled and after a resume, and the student at the end."""
+
+import pytest
+import torch
+from detectron2.engine import HookBase
+from tiny import clone, plain_cfg, same_tensors, student_cfg
+
+from tadistill import DistillationDecayHook, add_tadistill_config
+from tadistill.engine import TADistillTrainer, register_coco
+from tadistill.engine.trainer import ExportHook
+
+pytestmark = pytest.mark.usefixtures("forget_datasets")
+
+
+@pytest.fixture
+def cfg(coco_files, teacher_files, tmp_path):
+    register_coco([("mine", str(coco_files.annotations), str(coco_files.images))])
+    return student_cfg(
+        teacher_files,
+        *("DATASETS.TRAIN", ("mine",), "DATASETS.TEST", ()),
+        *("SOLVER.MAX_ITER", 5, "SOLVER.CHECKPOINT_PERIOD", 2, "OUTPUT_DIR", str(tmp_path / "run")),
+        *("SOLVER.STEPS", (), "MODEL.TADISTILL.DECAY.SCHEDULE", "cosine"),
+    )
+
+
+class Recorder(HookBase):
+    """Notes iteration, weight and learning rate of each step; may break the training off."""
+
+    def __init__(self, stop=None):
+        self.seen, self._stop = [], stop
+
+    def before_step(self):
+        if self.trainer.iter == self._stop:
+            raise KeyboardInterrupt
+        trainer = self.trainer
+        rate = trainer.optimizer.param_groups[0]["lr"]
+        self.seen.append((trainer.iter, trainer.model.distillation_weight, rate))
+
+
+def train(cfg, resume=False, stop=None):
+    trainer = TADistillTrainer(cfg)
+    trainer.resume_or_load(resume=resume)
+    recorder = Recorder(stop)
+    trainer.register_hooks([recorder])
+    if stop is None:
+        trainer.train()
+    else:
+        with pytest.raises(KeyboardInterrupt):
+            trainer.train()
+    return trainer, recorder.seen
+
+
+def test_the_weight_decays_by_its_schedule_also_after_a_resume(cfg, tmp_path):
+    trainer, whole = train(cfg)
+    assert [iteration for iteration, *_ in whole] == [0, 1, 2, 3, 4]
+    weights = [1.0, 0.8535533905932737, 0.5, 0.14644660940672627, 0.0]
+    assert [w for _, w, _ in whole] == pytest.approx(weights)
+
+    cfg.OUTPUT_DIR = str(tmp_path / "interrupted")
+    before_trainer, before = train(cfg, stop=2)
+    assert before == whole[:2]
+    assert not (tmp_path / "interrupted" / "student_final.pth").exists()
+
+    resumed = TADistillTrainer(cfg)
+    resumed.resume_or_load(resume=True)
+    assert resumed.start_iter == 2
+    assert same_tensors(resumed.model.state_dict(), before_trainer.model.state_dict())
+    states = [t.optimizer.state_dict()["state"] for t in (resumed, before_trainer)]
+    assert len(states[0]) == len(states[1]) > 100
+    assert all(
+        torch.equal(states[0][i]["momentum_buffer"], states[1][i]["momentum_buffer"])
+        for i in states[0]
+    )
+
+    _, after = train(cfg, resume=True)
+    assert after == whole[2:]
+    assert (tmp_path / "interrupted" / "student_final.pth").exists()
+
+
+def test_the_same_seed_gives_the_same_training(cfg, tmp_path):
+    from detectron2.utils.env import seed_all_rng
+
+    states = []
+    for name in ("first", "second"):
+        cfg.OUTPUT_DIR = str(tmp_path / name)
+        seed_all_rng(cfg.SEED)
+        trainer, _ = train(cfg)
+        states.append(clone(trainer.model.state_dict()))
+    assert same_tensors(*states)
+
+
+def test_the_student_lies_beside_the_checkpoints_and_is_the_last_one(cfg, tmp_path):
+    trainer, _ = train(cfg)
+    directory = tmp_path / "run"
+    final = torch.load(directory / "model_final.pth")["model"]
+    assert same_tensors(final, clone(trainer.model.state_dict()))
+    student = torch.load(directory / "student_final.pth")["model"]
+    assert same_tensors(student, {k: v for k, v in final.items() if "adapters" not in k})
+    assert {name for name in final if name not in student} == {
+        f"adapters.p{level}.{kind}" for level in range(2, 7) for kind in ("weight", "bias")
+    }
+    assert (directory / "student_final.yaml").is_file()
+
+
+def test_no_checkpoint_has_anything_of_the_teacher(cfg, tmp_path, teacher_files):
+    train(cfg)
+    checkpoints = list((tmp_path / "run").glob("*.pth"))
+    assert len(checkpoints) == 4
+    teacher = torch.load(teacher_files.weights)["model"]["roi_heads.box_head.fc1.weight"]
+    for path in checkpoints:
+        state = torch.load(path)["model"]
+        assert not any("teacher" in name for name in state)
+        assert all(tensor.shape != teacher.shape for tensor in state.values())
+
+
+def test_a_plain_detector_trains_too_without_the_hook_of_the_decay(cfg, tmp_path):
+    plain = plain_cfg(
+        *("DATASETS.TRAIN", ("mine",), "DATASETS.TEST", (), "SOLVER.MAX_ITER", 2),
+        *("OUTPUT_DIR", str(tmp_path / "plain")),
+    )
+    add_tadistill_config(plain)
+    trainer = TADistillTrainer(plain)
+    assert not any(isinstance(hook, DistillationDecayHook) for hook in trainer._hooks)
+    trainer.train()
+    student = torch.load(tmp_path / "plain" / "student_final.pth")["model"]
+    assert same_tensors(student, clone(trainer.model.state_dict()))
+
+
+def test_hooks_are_each_there_once_before_the_writers(cfg):
+    names = [type(hook).__name__ for hook in TADistillTrainer(cfg)._hooks]
+    for name in (DistillationDecayHook.__name__, ExportHook.__name__):
+        assert names.count(name) == 1
+        assert names.index("IterationTimer") < names.index(name) < names.index("PeriodicWriter")

@@ -1,0 +1,120 @@
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from reference import terms as reference
+
+from tadistill.terms import feature_term
+
+
+def levels(seed=0, sizes=((5, 7), (3, 4), (1, 1)), images=2, channels=3):
+    """Per level: the student's map, a leaf that gets a gradient; the teacher's; a mask."""
+    generator = torch.Generator().manual_seed(seed)
+    student = [torch.randn(images, channels, *s, generator=generator) for s in sizes]
+    teacher = [torch.randn(images, channels, *s, generator=generator) for s in sizes]
+    masks = [torch.rand(images, *s, generator=generator) for s in sizes]
+    return [s.requires_grad_() for s in student], teacher, masks
+
+
+def expected(*arguments):
+    return reference.feature_term(*([t.tolist() for t in maps] for maps in arguments))
+
+
+@settings(deadline=None, max_examples=25)
+@given(
+    seed=st.integers(0, 2**31),
+    sizes=st.lists(st.tuples(st.integers(1, 6), st.integers(1, 6)), min_size=1, max_size=4),
+    images=st.integers(1, 3),
+    channels=st.integers(1, 4),
+    density=st.floats(0, 1),
+)
+def test_is_the_formula(seed, sizes, images, channels, density):
+    student, teacher, masks = levels(seed, sizes, images, channels)
+    masks = [mask * (mask < density) for mask in masks]
+    loss = feature_term(student, teacher, masks)
+    assert loss.shape == ()
+    assert loss.dtype == torch.float32
+    assert loss.item() == pytest.approx(expected(student, teacher, masks), rel=1e-5, abs=1e-9)
+
+
+def test_gradient_is_that_of_the_formula():
+    student, teacher, masks = levels()
+    feature_term(student, teacher, masks).backward()
+    for S, T, M in zip(student, teacher, masks, strict=True):
+        scale = len(student) * S.shape[1] * max(1.0, M.sum().item())
+        torch.testing.assert_close(S.grad, M[:, None] * (S - T).detach() / scale)
+
+
+def test_a_small_mask_is_not_blown_up():
+    """N_l = max(1, sum M): a box that just touches one cell does not weigh as much as a whole."""
+    student, teacher = [torch.ones(1, 2, 3, 3)], [torch.zeros(1, 2, 3, 3)]
+    mask = torch.zeros(1, 3, 3)
+    mask[0, 1, 1] = 0.25
+    assert feature_term(student, teacher, [mask]) == 0.25 / 2
+    mask[0] = 0.5  # whose sum, 4.5, is what it is divided by
+    assert feature_term(student, teacher, [mask]) == 1 / 2
+
+
+def test_the_mean_over_levels_counts_an_empty_level():
+    student, teacher, masks = levels()
+    alone = feature_term(student[:1], teacher[:1], masks[:1])
+    masks[1].zero_()
+    masks[2].zero_()
+    torch.testing.assert_close(feature_term(student, teacher, masks), alone / 3)
+
+
+def test_an_empty_mask_is_zero_with_a_graph():
+    student, teacher, masks = levels()
+    loss = feature_term(student, teacher, [torch.zeros_like(mask) for mask in masks])
+    assert loss == 0
+    loss.backward()
+    assert all(torch.equal(S.grad, torch.zeros_like(S)) for S in student)
+
+
+def test_equal_features_are_zero():
+    student, _, masks = levels()
+    loss = feature_term(student, [S.detach().clone() for S in student], masks)
+    assert loss == 0
+    loss.backward()
+    assert not any(S.grad.any() for S in student)
+
+
+def test_nothing_outside_the_mask_counts():
+    student, teacher, masks = levels()
+    for mask in masks:
+        mask[..., 0] = 0
+    before = feature_term(student, teacher, masks)
+    for T in teacher:
+        T[..., 0] = 1e6
+    loss = feature_term(student, teacher, masks)
+    assert loss == before
+    loss.backward()
+    assert not any(S.grad[..., 0].any() for S in student)
+
+
+def test_the_teacher_gets_no_gradient():
+    student, teacher, masks = levels()
+    for T in teacher:
+        T.requires_grad_()
+    feature_term(student, teacher, masks).backward()
+    assert all(T.grad is None for T in teacher)
+    assert all(S.grad.any() for S in student)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_half_precision_is_computed_in_float32(dtype):
+    student, teacher, masks = levels()
+    # Their squares, and the sum of them, are beyond float16.
+    student = [(400 * S).to(dtype).detach().requires_grad_() for S in student]
+    teacher = [(400 * T).to(dtype) for T in teacher]
+    loss = feature_term(student, teacher, masks)
+    assert loss.dtype == torch.float32
+    assert loss.item() == pytest.approx(expected(student, teacher, masks), rel=1e-5)
+    loss.backward()
+    assert all(S.grad.isfinite().all() and S.grad.any() for S in student)
+
+
+def test_levels_must_pair_up():
+    student, teacher, masks = levels()
+    with pytest.raises(ValueError, match=r"shorter|longer"):
+        feature_term(student, teacher[:2], masks)

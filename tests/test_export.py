@@ -1,0 +1,156 @@
+"""A student that stock Detectron2 opens where there is no tadistill."""
+
+import subprocess
+import sys
+import textwrap
+
+import pytest
+import torch
+import yaml
+from detectron2.checkpoint import DetectionCheckpointer
+from detectron2.config import get_cfg
+from detectron2.modeling import GeneralizedRCNN
+from tiny import batch, build, liven, plain_cfg, same_detections, same_tensors, student_cfg
+
+from tadistill import export_student
+from tadistill.export import student_config, write_student
+
+# Runs where `import tadistill` cannot succeed, whether it is installed or not.
+STOCK = """
+    import sys
+
+    class Blocked:
+        def find_spec(self, name, path=None, target=None):
+            if name.partition(".")[0] == "tadistill":
+                raise ModuleNotFoundError(name)
+
+    sys.meta_path.insert(0, Blocked())
+    try:
+        import tadistill
+    except ModuleNotFoundError:
+        pass
+    else:
+        raise SystemExit("tadistill can be imported")
+
+    import torch
+    from detectron2.checkpoint import DetectionCheckpointer
+    from detectron2.config import get_cfg
+    from detectron2.modeling import build_model
+
+    config, inputs, outputs = sys.argv[1:]
+    torch.set_num_threads(1)
+    cfg = get_cfg()
+    cfg.merge_from_file(config)
+    model = build_model(cfg).eval()
+    incompatible = DetectionCheckpointer(model).load(cfg.MODEL.WEIGHTS)
+    with torch.no_grad():
+        detections = model([{"image": image} for image in torch.load(inputs)])
+    instances = [d["instances"] for d in detections]
+    torch.save(
+        {
+            "type": type(model).__name__,
+            "modules": [name for name in sys.modules if "tadistill" in name],
+            "detections": [(i.pred_boxes.tensor, i.scores, i.pred_classes) for i in instances],
+        },
+        outputs,
+    )
+"""
+
+
+@pytest.fixture
+def model(teacher_files):
+    return liven(build(student_cfg(teacher_files)))
+
+
+def images():
+    return [x["image"] for x in batch()]
+
+
+def test_stock_detectron2_without_tadistill_gives_bitwise_the_same_detections(
+    model, teacher_files, tmp_path
+):
+    _, config = export_student(model, student_cfg(teacher_files), str(tmp_path))
+    torch.save(images(), tmp_path / "inputs.pt")
+    command = [sys.executable, "-c", textwrap.dedent(STOCK), config]
+    done = subprocess.run(
+        [*command, str(tmp_path / "inputs.pt"), str(tmp_path / "outputs.pt")],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    stock = torch.load(tmp_path / "outputs.pt")
+    assert (stock["type"], stock["modules"]) == ("GeneralizedRCNN", [])
+
+    model.eval()
+    with torch.no_grad():
+        mine = [d["instances"] for d in model([{"image": image} for image in images()])]
+    for ours, (boxes, scores, classes) in zip(mine, stock["detections"], strict=True):
+        assert len(ours) == 10
+        assert torch.equal(ours.pred_boxes.tensor, boxes)
+        assert torch.equal(ours.scores, scores)
+        assert torch.equal(ours.pred_classes, classes)
+
+
+def test_a_training_checkpoint_opens_in_a_stock_config(model, tmp_path):
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    DetectionCheckpointer(model, str(tmp_path), optimizer=optimizer).save("model_0000004")
+    stock = build(plain_cfg(), seed=99)
+    incompatible = DetectionCheckpointer(stock)
+    incompatible.load(str(tmp_path / "model_0000004.pth"))
+    assert type(stock) is GeneralizedRCNN
+    assert same_detections(stock.eval()(batch()), model.eval()(batch()))
+
+
+def test_the_file_has_the_plain_names_and_nothing_more(model, teacher_files, tmp_path):
+    weights, _ = export_student(model, student_cfg(teacher_files), str(tmp_path))
+    content = torch.load(weights, weights_only=True)
+    assert sorted(content) == ["__author__", "model"]
+    plain = {k: v for k, v in model.state_dict().items() if not k.startswith("adapters.")}
+    assert same_tensors(content["model"], plain)
+    assert same_tensors(content["model"], {k: plain[k] for k in build(plain_cfg()).state_dict()})
+    assert not any(tensor.requires_grad for tensor in content["model"].values())
+
+
+def test_the_config_has_no_key_of_tadistill_and_differs_from_the_defaults_alone(
+    model, teacher_files, tmp_path
+):
+    cfg = student_cfg(teacher_files, "SOLVER.OPTIMIZER", "ADAMW")
+    weights, config = export_student(model, cfg, str(tmp_path))
+    with open(config) as file:
+        text = file.read()
+    assert "TADISTILL" not in text.upper().replace(str(tmp_path).upper(), "")
+    keys = yaml.safe_load(text)
+    assert "OPTIMIZER" not in keys["SOLVER"]
+    assert "META_ARCHITECTURE" not in keys["MODEL"]
+    assert "PANOPTIC_FPN" not in keys["MODEL"]
+    assert keys["MODEL"]["WEIGHTS"] == weights == str(tmp_path / "student_final.pth")
+
+    stock = get_cfg()
+    stock.merge_from_file(config)
+    expected = plain_cfg("MODEL.WEIGHTS", weights)
+    assert stock == expected
+
+
+def test_a_config_that_changes_nothing_of_the_model_is_exported_too(tmp_path):
+    _, config = write_student({"weight": torch.zeros(1)}, get_cfg(), str(tmp_path))
+    stock = get_cfg()
+    stock.merge_from_file(config)
+    expected = get_cfg()
+    expected.MODEL.WEIGHTS = str(tmp_path / "student_final.pth")
+    assert stock == expected
+
+
+def test_the_config_given_is_left_as_it_is(teacher_files):
+    cfg = student_cfg(teacher_files)
+    before = cfg.clone()
+    student_config(cfg).MODEL.FPN.OUT_CHANNELS = 1
+    assert cfg == before
+
+
+def test_a_plain_detector_is_exported_under_any_name_into_a_new_folder(tmp_path):
+    detector = build(plain_cfg())
+    folder = tmp_path / "some" / "folder with spaces"
+    weights, config = export_student(detector, plain_cfg(), str(folder), name="best")
+    assert [weights, config] == [str(folder / "best.pth"), str(folder / "best.yaml")]
+    assert same_tensors(torch.load(weights)["model"], detector.state_dict())

@@ -1,0 +1,157 @@
+import copy
+
+import pytest
+import torch
+from detectron2.structures import Boxes, Instances
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from reference import proposals as reference
+from reference.boxes import iou
+
+from tadistill.proposals import share_proposals
+
+# A small grid: boxes that overlap, agree or only touch are then common.
+start = st.integers(0, 12).map(lambda v: 4.0 * v)
+side = st.integers(1, 8).map(lambda v: 4.0 * v)
+box = st.builds(lambda x, y, w, h: [x, y, x + w, y + h], start, start, side, side)
+boxes = st.lists(box, max_size=8)
+thresholds = st.sampled_from([0.0, 0.3, 0.5, 0.7, 0.9, 1.0])
+
+
+def proposals(boxes, scores=None, image_size=(90, 110)):
+    boxes = torch.tensor(boxes, dtype=torch.float32).reshape(-1, 4)
+    scores = torch.arange(len(boxes), dtype=torch.float32) if scores is None else scores
+    return Instances(image_size, proposal_boxes=Boxes(boxes), objectness_logits=scores)
+
+
+def box_list(instances):
+    return instances.proposal_boxes.tensor.tolist()
+
+
+def union(student, teacher, threshold):
+    shared = share_proposals([proposals(student)], [proposals(teacher)], "union", threshold)
+    assert len(shared) == 1
+    return box_list(shared[0])
+
+
+class TestUnion:
+    @settings(deadline=None, max_examples=150)
+    @given(boxes, boxes, thresholds)
+    def test_is_the_reference(self, student, teacher, threshold):
+        # IoUs of this grid are ratios of integers below 2**11: no two of them, and none but a tie
+        # with the threshold, are closer than float32 tells. The thresholds are rounded as it does.
+        threshold = torch.tensor(threshold).item()
+        shared = union(student, teacher, threshold)
+        expected = reference.union(student, teacher, threshold)
+        assert shared == expected or has_tie(student, teacher, threshold)
+
+    @settings(deadline=None, max_examples=100)
+    @given(boxes, boxes, thresholds)
+    def test_has_no_near_duplicates_and_loses_nothing_else(self, student, teacher, threshold):
+        shared = union(student, teacher, threshold)
+        assert shared[: len(student)] == student
+        kept = shared[len(student) :]
+        for t in kept:
+            assert all(iou(s, t) <= threshold + 1e-6 for s in student)
+        for t in teacher:
+            if t not in kept:
+                assert any(iou(s, t) > threshold - 1e-6 for s in student)
+        # In the teacher's order.
+        assert kept == [t for t in teacher if t in kept]
+
+    @settings(deadline=None, max_examples=40)
+    @given(boxes, boxes, thresholds, st.randoms(use_true_random=False))
+    def test_no_score_decides(self, student, teacher, threshold, random):
+        def scored(boxes):
+            return proposals(boxes, torch.tensor([random.uniform(-9, 9) for _ in boxes]))
+
+        shared = share_proposals([scored(student)], [scored(teacher)], "union", threshold)
+        assert box_list(shared[0]) == union(student, teacher, threshold)
+
+    def test_order(self):
+        student = [[0, 0, 10, 10], [50, 50, 70, 70], [5, 5, 40, 40]]
+        teacher = [[80, 0, 90, 10], [50, 50, 70, 70], [0, 80, 10, 90]]
+        assert union(student, teacher, 0.5) == [*student, teacher[0], teacher[2]]
+
+    @pytest.mark.parametrize(("threshold", "kept"), [(0.49, False), (0.5, True), (0.51, True)])
+    def test_a_near_duplicate_is_above_the_threshold(self, threshold, kept):
+        student, teacher = [[0, 0, 10, 10]], [[0, 0, 10, 20]]  # of IoU 0.5
+        assert union(student, teacher, threshold) == student + teacher * kept
+
+    def test_a_threshold_of_one_keeps_all(self):
+        both = [[0, 0, 10, 10], [0.1, 0.3, 33.3, 66.6]]
+        assert union(both, both, 1.0) == union(both, [], 1.0) * 2
+
+    def test_a_threshold_of_zero_keeps_what_overlaps_nothing(self):
+        student = [[0, 0, 10, 10]]
+        teacher = [[9, 9, 20, 20], [10, 0, 20, 10], [30, 30, 40, 40]]
+        assert union(student, teacher, 0.0) == [*student, *teacher[1:]]
+
+    def test_a_models_own_duplicates_are_its_own_affair(self):
+        one, other = [0, 0, 10, 10], [50, 50, 60, 60]
+        assert union([one, one], [other, other], 0.5) == [one, one, other, other]
+
+    @pytest.mark.parametrize("student", [[], [[0, 0, 10, 10]]])
+    @pytest.mark.parametrize("teacher", [[], [[50, 50, 60, 60]]])
+    def test_an_rpn_without_proposals(self, student, teacher):
+        shared = share_proposals([proposals(student)], [proposals(teacher)])[0]
+        assert box_list(shared) == [*student, *teacher]
+        assert shared.objectness_logits.shape == (len(student) + len(teacher),)
+
+    def test_images_are_apart(self):
+        one, other = [0, 0, 10, 10], [50, 50, 60, 60]
+        shared = share_proposals(
+            [proposals([one], image_size=(60, 80)), proposals([other], image_size=(70, 90))],
+            [proposals([other], image_size=(60, 80)), proposals([other], image_size=(70, 90))],
+        )
+        assert [box_list(image) for image in shared] == [[one, other], [other]]
+        assert [image.image_size for image in shared] == [(60, 80), (70, 90)]
+
+    def test_fields_come_along(self):
+        student = proposals([[0, 0, 10, 10]], torch.tensor([3.0]))
+        teacher = proposals([[0, 0, 10, 10], [50, 50, 60, 60]], torch.tensor([7.0, -2.0]))
+        shared = share_proposals([student], [teacher])[0]
+        assert set(shared.get_fields()) == {"proposal_boxes", "objectness_logits"}
+        assert isinstance(shared.proposal_boxes, Boxes)
+        assert shared.objectness_logits.tolist() == [3.0, -2.0]
+
+    def test_leaves_its_input_alone(self):
+        student = [proposals([[0, 0, 10, 10], [20, 20, 40, 40]])]
+        teacher = [proposals([[0, 0, 10, 10], [50, 50, 60, 60]])]
+        before = copy.deepcopy((student, teacher))
+        shared = share_proposals(student, teacher)
+        shared[0].proposal_boxes.tensor.zero_()
+        for old, new in zip(before, (student, teacher), strict=True):
+            assert box_list(old[0]) == box_list(new[0])
+            assert torch.equal(old[0].objectness_logits, new[0].objectness_logits)
+
+    def test_carries_no_gradient(self):
+        boxes = torch.tensor([[0.0, 0.0, 10.0, 10.0]], requires_grad=True)
+        student = Instances((90, 110), proposal_boxes=Boxes(boxes))
+        teacher = Instances((90, 110), proposal_boxes=Boxes(boxes + 30))
+        shared = share_proposals([student], [teacher])[0]
+        assert len(shared) == 2
+        assert not shared.proposal_boxes.tensor.requires_grad
+
+    def test_needs_the_same_images_of_both(self):
+        one = proposals([[0, 0, 10, 10]])
+        with pytest.raises(ValueError, match=r"shorter|longer"):
+            share_proposals([one, one], [one])
+
+
+def has_tie(student, teacher, threshold):
+    return any(abs(iou(s, t) - threshold) < 1e-6 for s in student for t in teacher)
+
+
+class TestOneSource:
+    student, teacher = [[0, 0, 10, 10], [20, 20, 40, 40]], [[0, 0, 10, 10]]
+
+    def test_the_students_own(self):
+        student = [proposals(self.student), proposals([])]
+        shared = share_proposals(student, None, "student")
+        assert [box_list(image) for image in shared] == [self.student, []]
+
+    def test_the_teachers(self):
+        student, teacher = [proposals(self.student)], [proposals(self.teacher)]
+        shared = share_proposals(student, teacher, "teacher")
+        assert [box_list(image) for image in shared] == [self.teacher]
