@@ -25,6 +25,7 @@ from tadistill.engine import (
     register_coco,
 )
 from tadistill.errors import ConfigError
+from tadistill.merging import merge_file, merge_opts
 
 
 def setup(args):
@@ -32,8 +33,8 @@ def setup(args):
     cfg = get_cfg()
     add_tadistill_config(cfg)
     if args.config_file:
-        cfg.merge_from_file(args.config_file)
-    cfg.merge_from_list(args.opts)
+        merge_file(cfg, args.config_file, "--config-file", allow_unsafe=True)
+    merge_opts(cfg, args.opts, "the end of the command line")
     return cfg
 
 

@@ -28,7 +28,7 @@ def coco_files(tmp_path_factory) -> CocoFiles:
 
 
 @pytest.fixture
-def forget_datasets():
+def registered_datasets():
     """Forgets the datasets that a test registers."""
     before = set(DatasetCatalog.list())
     yield

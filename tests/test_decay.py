@@ -1,7 +1,7 @@
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tadistill.decay import build_schedule, decay_weight
@@ -40,6 +40,7 @@ def test_ends_at_exactly_zero(name, max_iter):
 
 
 @pytest.mark.parametrize("name", ["linear", "cosine", "step", "constant"])
+@settings(deadline=None)
 @given(
     max_iter=st.integers(1, 1000),
     iterations=st.tuples(st.integers(0, 2000), st.integers(0, 2000)).map(sorted),

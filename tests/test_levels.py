@@ -9,20 +9,17 @@ def levels(channels=256, **strides):
     return {name: ShapeSpec(channels=channels, stride=s) for name, s in strides.items()}
 
 
-FPN = levels(p2=4, p3=8, p4=16, p5=32, p6=64)
+STRIDES = {"p2": 4, "p3": 8, "p4": 16, "p5": 32, "p6": 64}
+FPN = levels(**STRIDES)
 
 
 def test_all_levels_in_the_students_order():
-    pairs = match_levels(FPN, dict(reversed(levels(128, **strides_of(FPN)).items())))
+    pairs = match_levels(FPN, dict(reversed(levels(128, **STRIDES).items())))
     assert list(pairs) == ["p2", "p3", "p4", "p5", "p6"]
     for name, pair in pairs.items():
         assert pair.teacher_name == name
-        assert pair.student == ShapeSpec(channels=256, stride=FPN[name].stride)
-        assert pair.teacher == ShapeSpec(channels=128, stride=FPN[name].stride)
-
-
-def strides_of(levels):
-    return {name: spec.stride for name, spec in levels.items()}
+        assert pair.student == ShapeSpec(channels=256, stride=STRIDES[name])
+        assert pair.teacher == ShapeSpec(channels=128, stride=STRIDES[name])
 
 
 def test_the_stride_decides_not_the_name():

@@ -6,6 +6,8 @@ import itertools
 import pytest
 import torch
 from detectron2.modeling import GeneralizedRCNN
+from detectron2.structures import BitMasks
+from detectron2.utils.env import seed_all_rng
 from detectron2.utils.events import EventStorage
 from tiny import (
     batch,
@@ -30,6 +32,12 @@ from tadistill.teacher import build_teacher
 
 ALL_TERMS = [(f, c, b) for f in (0, 1) for c in (0, 1) for b in (0, 1)]
 SOURCES = ["union", "student", "teacher"]
+# All combinations but the one in which distillation is off.
+DISTILLED = [
+    (weights, name)
+    for weights, name in itertools.product(ALL_TERMS, SOURCES)
+    if any(weights) or name != "student"
+]
 INSTANCE_GATE = ("MODEL.TADISTILL.FEATURE.GATE", "instance")
 WITHOUT_P2 = (
     *("MODEL.FPN.IN_FEATURES", ["res3", "res4", "res5"]),
@@ -120,8 +128,6 @@ class TestWithDistillationOff:
 
 
 def with_masks(inputs):
-    from detectron2.structures import BitMasks
-
     for x in inputs:
         height, width = x["instances"].image_size
         masks = torch.zeros(len(x["instances"]), height, width, dtype=torch.bool)
@@ -195,7 +201,7 @@ class TestTheStudentBesideATeacher:
 
 class TestTheTeacherStaysApart:
     def test_is_in_no_list_of_parameters_buffers_or_modules(self, model):
-        teacher = {id(t) for t in itertools.chain(model.teacher.parameters())}
+        teacher = {id(p) for p in model.teacher.parameters()}
         assert len(teacher) > 100
         assert not teacher & {id(p) for p in model.parameters()}
         assert not {id(b) for b in model.teacher.buffers()} & {id(b) for b in model.buffers()}
@@ -259,13 +265,10 @@ def check_gradients(model):
 
 
 class TestGradients:
-    @pytest.mark.parametrize("name", SOURCES)
-    @pytest.mark.parametrize("weights", ALL_TERMS)
+    @pytest.mark.parametrize(("weights", "name"), DISTILLED)
     def test_reach_everything_of_the_student_and_nothing_of_the_teacher(
         self, teacher_files, weights, name
     ):
-        if name == "student" and not any(weights):
-            pytest.skip("distillation is off: no teacher")
         model = distilled(teacher_files, *term_weights(*weights), *source(name))
         losses = step(model, batch())
         check_gradients(model)
@@ -385,6 +388,23 @@ def test_gate_shares_are_detached_scalars_between_zero_and_one(teacher_files):
         assert share.shape == ()
         assert not share.requires_grad
         assert 0 < share < 1
+
+
+def test_training_is_visualized_as_in_generalized_rcnn(teacher_files):
+    images = []
+    for cfg in (student_cfg(teacher_files, *source("student")), plain_cfg()):
+        cfg.VIS_PERIOD = 2
+        model = build(cfg)
+        model.distillation_weight = 1.0
+        seed_all_rng(11)  # the boxes' colours are random, too
+        with EventStorage(1) as storage:
+            model(batch())
+            assert not storage._vis_data
+            storage.iter = 2
+            model(batch())
+            images.append([image for _, image, _ in storage._vis_data])
+    assert len(images[0]) == len(images[1]) == 1
+    assert (images[0][0] == images[1][0]).all()
 
 
 class TestStudentProperty:

@@ -240,7 +240,7 @@ def as_script(monkeypatch, *arguments):
     return str(end.value)
 
 
-@pytest.mark.usefixtures("forget_datasets")
+@pytest.mark.usefixtures("registered_datasets")
 class TestAMistakeIsOneLine:
     @pytest.mark.parametrize(
         ("opts", "words"),

@@ -7,7 +7,7 @@ from tiny import plain_cfg
 from tadistill.engine import check_before_training, register_coco
 from tadistill.errors import ConfigError
 
-pytestmark = pytest.mark.usefixtures("forget_datasets")
+pytestmark = pytest.mark.usefixtures("registered_datasets")
 
 
 @pytest.fixture

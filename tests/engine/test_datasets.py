@@ -6,7 +6,7 @@ from detectron2.data import DatasetCatalog, MetadataCatalog
 from tadistill.engine import argument_parser, register_coco
 from tadistill.errors import ConfigError
 
-pytestmark = pytest.mark.usefixtures("forget_datasets")
+pytestmark = pytest.mark.usefixtures("registered_datasets")
 
 
 def test_are_there_under_their_names(coco_files):

@@ -13,7 +13,7 @@ from tadistill import export_student
 from tadistill.engine import TADistillTrainer, evaluate_student, evaluate_teacher, register_coco
 from tadistill.errors import ConfigError
 
-pytestmark = pytest.mark.usefixtures("forget_datasets")
+pytestmark = pytest.mark.usefixtures("registered_datasets")
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from tadistill import DistillationDecayHook, add_tadistill_config
 from tadistill.engine import TADistillTrainer, register_coco
 from tadistill.engine.trainer import ExportHook
 
-pytestmark = pytest.mark.usefixtures("forget_datasets")
+pytestmark = pytest.mark.usefixtures("registered_datasets")
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ def train(cfg, resume=False, stop=None):
 
 
 def test_the_weight_decays_by_its_schedule_also_after_a_resume(cfg, tmp_path):
-    trainer, whole = train(cfg)
+    _, whole = train(cfg)
     assert [iteration for iteration, *_ in whole] == [0, 1, 2, 3, 4]
     weights = [1.0, 0.8535533905932737, 0.5, 0.14644660940672627, 0.0]
     assert [w for _, w, _ in whole] == pytest.approx(weights)

@@ -19,7 +19,7 @@ def linear(progress: float) -> float:
 
 def cosine(progress: float) -> float:
     """``(1 + cos(pi t / t_max)) / 2``; exactly 0 at the end."""
-    return 0.0 if progress == 1.0 else 0.5 * (1.0 + math.cos(math.pi * progress))
+    return 0.5 * (1.0 + math.cos(math.pi * progress))
 
 
 def constant(progress: float) -> float:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import inf
 
 from .errors import ConfigError
 
@@ -48,8 +49,8 @@ class FeatureOptions:
     gate: str = "none"
 
     def __post_init__(self):
-        _require(self.weight >= 0, "FEATURE.WEIGHT", self.weight, "zero or more")
-        _require(self.sigma > 0, "FEATURE.SIGMA", self.sigma, "above zero")
+        _require(0 <= self.weight < inf, "FEATURE.WEIGHT", self.weight, "zero or more")
+        _require(0 < self.sigma < inf, "FEATURE.SIGMA", self.sigma, "above zero")
         _choice("FEATURE.GATE", self.gate, ("none", "instance"))
 
     @classmethod
@@ -68,8 +69,8 @@ class LogitOptions:
     loss: str = "kl"
 
     def __post_init__(self):
-        _require(self.weight >= 0, "LOGIT.WEIGHT", self.weight, "zero or more")
-        _require(self.temperature > 0, "LOGIT.TEMPERATURE", self.temperature, "above zero")
+        _require(0 <= self.weight < inf, "LOGIT.WEIGHT", self.weight, "zero or more")
+        _require(0 < self.temperature < inf, "LOGIT.TEMPERATURE", self.temperature, "above zero")
         _choice("LOGIT.GATE", self.gate, ("student", "none"))
         _choice("LOGIT.REGION", self.region, ("all", "foreground"))
         _choice("LOGIT.LOSS", self.loss, ("kl", "bce"))
@@ -87,7 +88,7 @@ class BoxOptions:
     gate: str = "student"
 
     def __post_init__(self):
-        _require(self.weight >= 0, "BOX.WEIGHT", self.weight, "zero or more")
+        _require(0 <= self.weight < inf, "BOX.WEIGHT", self.weight, "zero or more")
         _choice("BOX.GATE", self.gate, ("student", "proposal", "none"))
 
     @classmethod

@@ -1,17 +1,14 @@
 """From ``MODEL.TADISTILL.TEACHER`` to the teacher's own config and the place of its weights."""
 
-import yaml
 from detectron2 import model_zoo
 from detectron2.config import CfgNode, get_cfg
 from detectron2.utils.file_io import PathManager
 
 from ..config import add_tadistill_config
 from ..errors import ConfigError
+from ..merging import merge_file, merge_opts
 
 KEY = "MODEL.TADISTILL.TEACHER"
-
-# What yacs raises at unknown keys, values of another type, and files that hold no mapping.
-_MERGE_ERRORS = (KeyError, ValueError, TypeError, AttributeError, AssertionError)
 
 
 def teacher_config(cfg: CfgNode) -> CfgNode:
@@ -29,17 +26,8 @@ def teacher_config(cfg: CfgNode) -> CfgNode:
     add_tadistill_config(teacher_cfg)
     teacher_cfg.set_new_allowed(True)
     path = _config_path(node.CONFIG_FILE)
-    try:
-        teacher_cfg.merge_from_file(path, allow_unsafe=False)
-    except (yaml.YAMLError, OSError, *_MERGE_ERRORS) as e:
-        raise ConfigError(f"{KEY}.CONFIG_FILE: {path} is not a config of Detectron2: {e}") from e
-    try:
-        teacher_cfg.merge_from_list(list(node.OPTS))
-    except _MERGE_ERRORS as e:
-        raise ConfigError(
-            f"{KEY}.OPTS is {list(node.OPTS)!r}: {e}. It must be a list of keys and values, "
-            'as in ["MODEL.ROI_HEADS.NUM_CLASSES", 20]'
-        ) from e
+    merge_file(teacher_cfg, path, f"{KEY}.CONFIG_FILE", allow_unsafe=False)
+    merge_opts(teacher_cfg, node.OPTS, f"{KEY}.OPTS")
 
     if teacher_cfg.MODEL.META_ARCHITECTURE == "TADistillRCNN":
         teacher_cfg.MODEL.META_ARCHITECTURE = "GeneralizedRCNN"

@@ -20,9 +20,14 @@ def feature_term(
 
     Returns:
         A scalar, float32. Where M is zero everywhere it is 0, with a graph.
+
+    Raises:
+        ValueError: if two maps differ in shape.
     """  # noqa: E501
     losses = []
     for student, teacher, mask in zip(student_features, teacher_features, masks, strict=True):
+        if student.shape != teacher.shape:  # which would broadcast
+            raise ValueError(f"maps of shapes {student.shape} and {teacher.shape} do not compare")
         channels = teacher.shape[1]
         error = (student.float() - teacher.float().detach()).square().sum(dim=1)  # (N, H, W)
         losses.append((mask * error).sum() / (2 * channels * mask.sum().clamp(min=1)))
