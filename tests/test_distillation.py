@@ -92,7 +92,7 @@ def towards(fraction):
 class Answers:
     """All that ``distillation_losses`` is given, but for the options."""
 
-    adapted_S: dict
+    features_S: dict
     features_T: dict
     head_S: BoxHeadOutputs
     head_T: BoxHeadOutputs | None
@@ -111,6 +111,7 @@ class Answers:
             levels=LEVELS,
             sampled=sampled(),
             gt_instances=ground_truth(),
+            adapters=dict,  # each level as it is
             **{f.name: getattr(self, f.name) for f in dataclasses.fields(self)},
         )
 
@@ -119,7 +120,7 @@ class Answers:
 def answers():
     generator = torch.Generator().manual_seed(0)
     return Answers(
-        adapted_S={"p3": torch.rand(1, 3, 8, 12, generator=generator)},
+        features_S={"p3": torch.rand(1, 3, 8, 12, generator=generator)},
         features_T={"t3": torch.rand(1, 3, 8, 12, generator=generator)},
         head_S=BoxHeadOutputs(LOGITS_S.clone(), class_specific(deltas_to(towards(0.5)))),
         head_T=BoxHeadOutputs(LOGITS_T.clone(), class_specific(deltas_to(towards(1.0)))),
@@ -226,8 +227,8 @@ def test_instance_gate_leaves_out_boxes_that_the_student_knows_better(answers):
     assert free_shares == {}
 
     def loss_with_difference_in(x0, x1):
-        answers.adapted_S = {"p3": answers.features_T["t3"].clone()}
-        answers.adapted_S["p3"][..., x0:x1] += 1.0
+        answers.features_S = {"p3": answers.features_T["t3"].clone()}
+        answers.features_S["p3"][..., x0:x1] += 1.0
         return answers.losses(feature=FeatureOptions(gate="instance"))[0]["feature"]
 
     assert gated["feature"] > 0
@@ -241,7 +242,7 @@ def test_maps_of_another_padding_are_compared_where_both_are(answers, height, wi
     # Equal in the common cells, anything beyond: no difference may be found.
     padded = torch.full((1, 3, height, width), 100.0)
     both = min(height, 8), min(width, 12)
-    padded[..., : both[0], : both[1]] = answers.adapted_S["p3"][..., : both[0], : both[1]]
+    padded[..., : both[0], : both[1]] = answers.features_S["p3"][..., : both[0], : both[1]]
     answers.features_T = {"t3": padded}
     losses, _ = answers.losses(feature=FeatureOptions())
     assert losses["feature"] == 0
@@ -269,7 +270,7 @@ def test_a_head_that_nothing_reads_may_be_missing(answers):
 def test_terms_are_float32_in_the_middle_of_autocast(answers):
     answers.head_S = BoxHeadOutputs(*(t.bfloat16() for t in answers.head_S))
     answers.head_T = BoxHeadOutputs(*(t.bfloat16() for t in answers.head_T))
-    answers.adapted_S = {"p3": answers.adapted_S["p3"].bfloat16()}
+    answers.features_S = {"p3": answers.features_S["p3"].bfloat16()}
     with torch.autocast("cpu", dtype=torch.bfloat16):
         losses, _ = answers.losses(feature=FeatureOptions(), logit=LogitOptions(), box=BoxOptions())
     assert {loss.dtype for loss in losses.values()} == {torch.float32}
@@ -277,7 +278,7 @@ def test_terms_are_float32_in_the_middle_of_autocast(answers):
 
 
 def test_neither_the_teacher_nor_the_gates_get_a_gradient(answers):
-    student = [*answers.head_S, *answers.adapted_S.values()]
+    student = [*answers.head_S, *answers.features_S.values()]
     teacher = [*answers.head_T, *answers.features_T.values()]
     for tensor in student + teacher:
         tensor.requires_grad_()

@@ -25,5 +25,5 @@ class Adapters(nn.ModuleDict):
             weight_init.c2_xavier_fill(self[name])
 
     def forward(self, features: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """``A^l(F_S^l)`` of each adapted level: (N, C_S, H, W) to (N, C_T, H, W)."""
-        return {name: adapter(features[name]) for name, adapter in self.items()}
+        """``A^l(F_S^l)`` of each adapted level, float32: (N, C_S, H, W) to (N, C_T, H, W)."""
+        return {name: adapter(features[name].float()) for name, adapter in self.items()}

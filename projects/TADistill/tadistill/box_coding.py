@@ -47,9 +47,11 @@ def encode_boxes(boxes: Tensor, proposals: Tensor, weights: Sequence[float]) -> 
     """
     center, size = _center_and_size(boxes)
     proposal_center, proposal_size = _center_and_size(proposals)
-    shift = (center - proposal_center) / proposal_size
-    scale = torch.log(size / proposal_size)
-    return torch.cat([shift, scale], dim=1) * shift.new_tensor(weights)
+    dx, dy = ((center - proposal_center) / proposal_size).unbind(dim=1)
+    dw, dh = torch.log(size / proposal_size).unbind(dim=1)
+    # Weights are multiplied in as Python numbers: as a tensor they would have to reach the GPU.
+    wx, wy, ww, wh = weights
+    return torch.stack([wx * dx, wy * dy, ww * dw, wh * dh], dim=1)
 
 
 def _center_and_size(boxes: Tensor) -> tuple[Tensor, Tensor]:

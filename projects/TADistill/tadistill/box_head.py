@@ -1,7 +1,7 @@
 """One interface to any model's box head: "what do you say of these proposals?"
 
-Everything in the method that differs between kinds of ROI heads is in this file. A project with
-ROI heads of its own registers the two functions for them::
+A project with ROI heads of its own registers the two functions for them. They must have one
+``box_predictor`` with Detectron2's ``box2box_transform``, ``num_classes`` and ``smooth_l1_beta``::
 
     @run_box_head.register(MyROIHeads)
     def _(roi_heads, features, proposals): ...

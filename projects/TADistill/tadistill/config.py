@@ -67,5 +67,7 @@ def add_tadistill_config(cfg: CN) -> None:
     _C.MODEL.TADISTILL.DECAY.STEPS = [0.6667, 0.8889]
     _C.MODEL.TADISTILL.DECAY.GAMMA = 0.1
 
-    # Detectron2 trains with SGD alone; small detectors from scratch want "ADAMW".
-    _C.SOLVER.OPTIMIZER = "SGD"
+    # "SGD" or "ADAMW", which small detectors from scratch want. Read by TADistillTrainer;
+    # Detectron2's own trainer knows SGD alone. Other projects have this key too.
+    if "OPTIMIZER" not in _C.SOLVER:
+        _C.SOLVER.OPTIMIZER = "SGD"

@@ -52,7 +52,8 @@ def build_schedule(name: str, steps: Sequence[float] = (), gamma: float = 0.1) -
             f"{key}.SCHEDULE is {name!r}; choose one of 'linear', 'cosine', 'step', 'constant'"
         )
     steps = tuple(steps)
-    if not steps or any(not 0 < s < 1 for s in steps) or list(steps) != sorted(set(steps)):
+    numbers = bool(steps) and all(isinstance(s, (int, float)) for s in steps)
+    if not numbers or not all(0 < s < 1 for s in steps) or list(steps) != sorted(set(steps)):
         raise ConfigError(
             f"{key}.STEPS is {list(steps)!r}; give increasing fractions of the training, "
             "each between 0 and 1, as in [0.6667, 0.8889]"

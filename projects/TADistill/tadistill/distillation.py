@@ -12,6 +12,7 @@ from detectron2.structures import Instances
 from torch import Tensor
 
 from . import gates
+from .adapters import Adapters
 from .box_coding import class_deltas, encode_boxes
 from .box_head import BoxHeadOutputs
 from .ground_truth import padded_gt_boxes
@@ -27,7 +28,8 @@ def distillation_losses(
     options: DistillationOptions,
     *,
     levels: Mapping[str, LevelPair],
-    adapted_S: Mapping[str, Tensor],
+    adapters: Adapters,
+    features_S: Mapping[str, Tensor],
     features_T: Mapping[str, Tensor],
     sampled: Sequence[Instances],
     head_S: BoxHeadOutputs,
@@ -43,7 +45,8 @@ def distillation_losses(
     Args:
         options: weights, gates and forms.
         levels: the pairs of levels that the feature term compares, by the student's name.
-        adapted_S: ``A^l(F_S^l)``, by the student's name.
+        adapters: ``A^l``, by the student's name.
+        features_S: ``F_S^l``, by the student's name.
         features_T: ``F_T^l``, by the teacher's name.
         sampled: the proposals that both box heads answered for.
         head_S, head_T: their answers. ``head_T`` may be None if no term and no gate reads it.
@@ -58,15 +61,13 @@ def distillation_losses(
         regions = Regions.of(sampled, predictor_S.num_classes)
         terms: dict[str, Term] = {}
         if options.feature.weight > 0:
-            terms["feature"] = _feature(
-                options.feature,
-                levels,
-                adapted_S,
-                features_T,
-                regions,
-                head_S,
-                head_T,
-                gt_instances,
+            keep = None
+            if options.feature.gate == "instance":
+                keep = _instance_gate(regions, head_S, head_T, gt_instances)
+            gt_boxes = padded_gt_boxes(gt_instances, keep)
+            terms["feature"] = (
+                _feature(options.feature, levels, adapters(features_S), features_T, gt_boxes),
+                gates.share(keep) if keep is not None else None,
             )
         if options.logit.weight > 0:
             terms["logit"] = _logit(options.logit, regions, head_S, head_T)
@@ -77,30 +78,36 @@ def distillation_losses(
     return losses, shares
 
 
-def _feature(
-    options: FeatureOptions, levels, adapted_S, features_T, regions, head_S, head_T, gt_instances
-) -> Term:
-    keep, share = None, None
-    if options.gate == "instance":
-        num_gt = sum(len(gt) for gt in gt_instances)
-        keep = gates.instance_gate(
-            head_S.logits,
-            head_T.logits,
-            regions.gt_classes,
-            regions.foreground,
-            regions.gt_index,
-            num_gt,
-        )
-        share = gates.share(keep)
-    gt_boxes = padded_gt_boxes(gt_instances, keep)
+def _instance_gate(
+    regions: Regions,
+    head_S: BoxHeadOutputs,
+    head_T: BoxHeadOutputs,
+    gt_instances: Sequence[Instances],
+) -> Tensor:
+    return gates.instance_gate(
+        head_S.logits,
+        head_T.logits,
+        regions.gt_classes,
+        regions.foreground,
+        regions.gt_index,
+        num_gt=sum(len(gt) for gt in gt_instances),
+    )
 
+
+def _feature(
+    options: FeatureOptions,
+    levels: Mapping[str, LevelPair],
+    adapted_S: Mapping[str, Tensor],
+    features_T: Mapping[str, Tensor],
+    gt_boxes: Tensor,
+) -> Tensor:
     maps_S, maps_T, masks = [], [], []
     for name, pair in levels.items():
         map_S, map_T = _common_area(adapted_S[name], features_T[pair.teacher_name])
         maps_S.append(map_S)
         maps_T.append(map_T)
         masks.append(gaussian_mask(gt_boxes, map_S.shape[-2:], pair.student.stride, options.sigma))
-    return options.weight * feature_term(maps_S, maps_T, masks), share
+    return options.weight * feature_term(maps_S, maps_T, masks)
 
 
 def _logit(

@@ -93,6 +93,7 @@ def instance_gate(
     lead = label_probability(teacher_logits, gt_classes) - label_probability(
         student_logits, gt_classes
     )
+    # On a GPU index_add_ sums in no fixed order, which can decide a near-tie either way.
     total = lead.new_zeros(num_gt)
     if num_gt:
         total.index_add_(0, gt_index, torch.where(foreground, lead, torch.zeros_like(lead)))

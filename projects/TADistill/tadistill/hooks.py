@@ -7,6 +7,7 @@ from detectron2.engine import HookBase
 from torch.nn.parallel import DistributedDataParallel
 
 from .decay import build_schedule, decay_weight
+from .errors import ConfigError
 
 
 class DistillationDecayHook(HookBase):
@@ -17,9 +18,12 @@ class DistillationDecayHook(HookBase):
 
     After each step it writes to the event storage ``tad/decay`` and the share of regions that
     each gate gave to the teacher (``tad/gate_logit``, ``tad/gate_box``, ``tad/gate_feature``).
-    They are written here, not in the model, so that a GPU is not waited for in mid-step.
+    They are written here, not in the model, so that the forward pass does not wait for them. In a
+    distributed training the shares are those of the main process's images.
 
     Works with any trainer of Detectron2: ``trainer.register_hooks([DistillationDecayHook(cfg)])``.
+    Registered behind the writers, as by that line, its scalars reach ``metrics.json`` on lines of
+    their own.
     """
 
     @configurable
@@ -39,12 +43,22 @@ class DistillationDecayHook(HookBase):
         decay = cfg.MODEL.TADISTILL.DECAY
         return {"schedule": decay.SCHEDULE, "steps": decay.STEPS, "gamma": decay.GAMMA}
 
+    def before_train(self):
+        if not hasattr(self._model, "distillation_weight"):
+            raise ConfigError(
+                "DistillationDecayHook was given a trainer of a "
+                f"{type(self._model).__name__}; it sets the weight of a TADistillRCNN. Leave the "
+                'hook out, or set MODEL.META_ARCHITECTURE to "TADistillRCNN"'
+            )
+
     def before_step(self):
         self._model.distillation_weight = decay_weight(
             self._schedule, self.trainer.iter, self.trainer.max_iter
         )
 
     def after_step(self):
+        if self._model.teacher is None:  # distillation is off: nothing decays
+            return
         storage = self.trainer.storage
         storage.put_scalar("tad/decay", self._model.distillation_weight, smoothing_hint=False)
         for name, share in self._model.gate_shares.items():

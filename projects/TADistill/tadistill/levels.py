@@ -56,7 +56,7 @@ def match_levels(
                 f"{len(matches) or 'no'} counterpart{'s' if len(matches) > 1 else ''} in the "
                 f"teacher. Student: {_describe(student)}; teacher: {_describe(teacher)}. "
                 f"Choose the levels that both have with {key}, or set "
-                "MODEL.TADISTILL.FEATURE.WEIGHT to 0"
+                "MODEL.TADISTILL.FEATURE.WEIGHT to 0.0"
             )
         pairs[name] = LevelPair(spec, teacher[matches[0]], matches[0])
     return pairs

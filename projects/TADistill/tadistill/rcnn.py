@@ -33,6 +33,8 @@ class TADistillRCNN(GeneralizedRCNN):
     Attributes:
         teacher: the frozen teacher, a ``GeneralizedRCNN``; None with distillation off.
         student: a plain ``GeneralizedRCNN`` over the same modules, without teacher and adapters.
+            Its modules being this model's, ``student.eval()`` is theirs too: copy it to evaluate it
+            in the middle of a step.
         distillation_weight: w(t). ``DistillationDecayHook`` sets it before each step; None, until
             somebody does, counts as 1.
         gate_shares: after a step, for each gate the share of regions in which the teacher won:
@@ -120,6 +122,8 @@ class TADistillRCNN(GeneralizedRCNN):
     def _distilled_step(self, batched_inputs: list[dict], weight: float) -> dict[str, Tensor]:
         """One training step, in reading order. Suffix S: student, T: teacher."""
         teacher, options = self._teacher, self._options
+        # Both models preprocess the images: they are moved to the device once.
+        batched_inputs = [{**x, "image": x["image"].to(self.device)} for x in batched_inputs]
         gt_instances = with_gt_index([x["instances"].to(self.device) for x in batched_inputs])
 
         images_S = self.preprocess_image(batched_inputs)
@@ -147,7 +151,8 @@ class TADistillRCNN(GeneralizedRCNN):
         terms, self.gate_shares = distillation_losses(
             options,
             levels=self._levels,
-            adapted_S=self.adapters(features_S),
+            adapters=self.adapters,
+            features_S=features_S,
             features_T=features_T,
             sampled=sampled,
             head_S=head_S,
@@ -212,5 +217,5 @@ class TADistillRCNN(GeneralizedRCNN):
 
     def _apply(self, fn, *args, **kwargs):
         if self._teacher is not None:
-            self._teacher.apply(fn)
+            self._teacher.follow(fn)
         return super()._apply(fn, *args, **kwargs)

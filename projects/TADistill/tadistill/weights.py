@@ -10,6 +10,11 @@ from torch import nn
 
 from .errors import ConfigError
 
+# Parts of which a model that fits the file has all.
+_ALL_OR_NOTHING = ("backbone.", "proposal_generator.", "roi_heads.box_")
+# BatchNorm's counter of training batches plays no part in inference.
+_COUNTERS = "num_batches_tracked"
+
 
 class _StrictCheckpointer(DetectionCheckpointer):
     """Remembers what did not fit instead of only logging it."""
@@ -22,9 +27,10 @@ class _StrictCheckpointer(DetectionCheckpointer):
 def load_all_weights(model: nn.Module, path: str, key: str, advice: str = "") -> None:
     """Loads ``path`` into ``model``; every parameter and buffer must come from the file.
 
-    Reads what Detectron2 reads (``.pth``, the zoo's ``.pkl``, URLs, ``detectron2://``). Keys of
-    the file that the model does not have (a mask head, an optimizer) are ignored with a line in
-    the log.
+    Reads what Detectron2 reads (``.pth``, the zoo's ``.pkl``, URLs, ``detectron2://``). And the
+    other way round: the model must have every tensor of the file's backbone, RPN and box head, or
+    the weights of a deeper backbone would fill a shallower one. Other keys of the file (a mask
+    head, adapters, an optimizer) are ignored with a line in the log.
 
     Args:
         model: a Detectron2 model.
@@ -34,7 +40,8 @@ def load_all_weights(model: nn.Module, path: str, key: str, advice: str = "") ->
 
     Raises:
         ConfigError: naming ``key``, the file and the keys, if the file is missing or
-            unreadable, or lacks a tensor of the model, or has it in another shape.
+            unreadable, or lacks a tensor of the model, or has it in another shape, or has more of
+            the same parts than the model.
     """
     try:
         local_path = PathManager.get_local_path(path)
@@ -63,15 +70,21 @@ def load_all_weights(model: nn.Module, path: str, key: str, advice: str = "") ->
 
 
 def _problems(incompatible) -> str:
-    # BatchNorm's counter of training batches plays no part in inference.
-    missing = [k for k in incompatible.missing_keys if not k.endswith("num_batches_tracked")]
+    missing = [k for k in incompatible.missing_keys if not k.endswith(_COUNTERS)]
     shapes = [
         f"{name} (file {tuple(in_file)}, model {tuple(in_model)})"
         for name, in_file, in_model in incompatible.incorrect_shapes
     ]
     misshapen = {name for name, *_ in incompatible.incorrect_shapes}
     missing = [k for k in missing if k not in misshapen]
+    surplus = [
+        k
+        for k in incompatible.unexpected_keys
+        if k.startswith(_ALL_OR_NOTHING) and not k.endswith(_COUNTERS)
+    ]
     lines = []
+    if surplus:
+        lines.append(f"In the file, but not in the model ({len(surplus)}): {_first(surplus)}")
     if missing:
         lines.append(f"Not in the file ({len(missing)}): {_first(missing)}")
     if shapes:

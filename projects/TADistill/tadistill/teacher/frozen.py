@@ -15,7 +15,7 @@ class FrozenTeacher:
     """Holds a ``GeneralizedRCNN`` where ``nn.Module`` does not look for submodules.
 
     Being a plain object, it keeps the teacher out of the student's ``parameters()``,
-    ``state_dict()``, ``named_modules()`` and ``train()``; :meth:`apply` lets it follow a
+    ``state_dict()``, ``named_modules()`` and ``train()``; :meth:`follow` lets it follow a
     ``.to(device)``.
     """
 
@@ -39,16 +39,14 @@ class FrozenTeacher:
         self._flip_channels = teacher_format != student_format
         self.model = model.eval().requires_grad_(False)
 
-    def apply(self, fn: Callable[[Tensor], Tensor]) -> None:
-        """What ``nn.Module._apply`` does to the student, done to the teacher."""
+    def follow(self, fn: Callable[[Tensor], Tensor]) -> None:
+        """Does to the teacher what ``nn.Module._apply`` does to the student."""
         self.model._apply(fn)
 
     @torch.no_grad()
     def images(self, batched_inputs: Sequence[Mapping]) -> ImageList:
         """The batch in the teacher's channel order, pixel mean and std, and padding."""
-        if self._flip_channels:
-            batched_inputs = [{**x, "image": x["image"].flip(0)} for x in batched_inputs]
-        return self.model.preprocess_image(batched_inputs)
+        return self.model.preprocess_image(self._in_own_order(batched_inputs))
 
     @torch.no_grad()
     def features(self, images: ImageList) -> dict[str, Tensor]:
@@ -70,6 +68,9 @@ class FrozenTeacher:
     @torch.no_grad()
     def detect(self, batched_inputs: Sequence[Mapping]) -> list[dict]:
         """Plain inference on images in the student's channel order."""
-        if self._flip_channels:
-            batched_inputs = [{**x, "image": x["image"].flip(0)} for x in batched_inputs]
-        return self.model(batched_inputs)
+        return self.model(self._in_own_order(batched_inputs))
+
+    def _in_own_order(self, batched_inputs: Sequence[Mapping]) -> Sequence[Mapping]:
+        if not self._flip_channels:
+            return batched_inputs
+        return [{**x, "image": x["image"].flip(0)} for x in batched_inputs]

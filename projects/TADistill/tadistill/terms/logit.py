@@ -26,10 +26,12 @@ def logit_term(
         gate open it is 0, with a graph.
     """
     divergence = {"kl": _kl, "bce": _bce}[loss]
-    per_region = divergence(
-        student_logits.float() / temperature, teacher_logits.float().detach() / temperature
-    )
-    return temperature**2 * (gate * per_region).sum() / max(len(gate), 1)
+    student = student_logits.float() / temperature
+    # Behind a closed gate the student is its own teacher, so that no NaN of an unused row can
+    # reach the sum or the gradient.
+    teacher = teacher_logits.float() / temperature
+    teacher = torch.where(gate[:, None], teacher, student).detach()
+    return temperature**2 * (gate * divergence(student, teacher)).sum() / max(len(gate), 1)
 
 
 def _kl(student_logits: Tensor, teacher_logits: Tensor) -> Tensor:
