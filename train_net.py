@@ -18,10 +18,12 @@ from tadistill import add_tadistill_config
 from tadistill.engine import (
     TADistillTrainer,
     argument_parser,
+    check_before_launch,
     check_before_training,
     claim_run_directory,
     evaluate_student,
     evaluate_teacher,
+    free_directory,
     register_coco,
 )
 from tadistill.errors import ConfigError
@@ -29,7 +31,8 @@ from tadistill.merging import merge_file, merge_opts
 
 
 def setup(args):
-    """The config: the file, then the overrides of the command line."""
+    """The datasets of the command line, and the config: the file, then the overrides."""
+    register_coco(args.register_coco)
     cfg = get_cfg()
     add_tadistill_config(cfg)
     if args.config_file:
@@ -44,20 +47,25 @@ def start_logging(cfg, args):
     setup_logger(cfg.OUTPUT_DIR, distributed_rank=comm.get_rank(), name="tadistill")
 
 
+def evaluate(cfg, args):
+    """AP of the student or of the teacher, in a folder of its own: what the training and earlier
+    evaluations wrote stays as it is.
+    """
+    run_dir = cfg.OUTPUT_DIR
+    name = "eval_teacher" if args.eval_teacher else "eval"
+    cfg.OUTPUT_DIR = free_directory(os.path.join(run_dir, name))
+    cfg.freeze()
+    start_logging(cfg, args)
+    if args.eval_teacher:
+        return evaluate_teacher(cfg)
+    return evaluate_student(cfg, checkpoint_dir=run_dir, resume=args.resume)
+
+
 def main(args):
     """What each process runs. Returns the evaluation's results."""
-    register_coco(args.register_coco)
     cfg = setup(args)
-
     if args.eval_only or args.eval_teacher:
-        # In a folder of its own: the config and log of the training stay as they are.
-        run_dir = cfg.OUTPUT_DIR
-        cfg.OUTPUT_DIR = os.path.join(run_dir, "eval_teacher" if args.eval_teacher else "eval")
-        cfg.freeze()
-        start_logging(cfg, args)
-        if args.eval_teacher:
-            return evaluate_teacher(cfg)
-        return evaluate_student(cfg, checkpoint_dir=run_dir, resume=args.resume)
+        return evaluate(cfg, args)
 
     cfg.freeze()
     check_before_training(cfg)
@@ -71,6 +79,9 @@ def main(args):
 if __name__ == "__main__":
     args = argument_parser().parse_args()
     try:
+        if args.num_gpus * args.num_machines > 1:
+            # Here an error is one line; out of one of many processes it is a page.
+            check_before_launch(setup(args), args)
         launch(
             main,
             args.num_gpus,

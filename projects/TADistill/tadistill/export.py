@@ -7,30 +7,24 @@ import torch
 from detectron2.config import CfgNode, get_cfg
 from detectron2.utils.file_io import PathManager
 from torch import nn
+from torch.nn.parallel import DistributedDataParallel
 
 logger = logging.getLogger(__name__)
-
-
-def student_state_dict(model: nn.Module) -> dict[str, torch.Tensor]:
-    """The weights of a :class:`TADistillRCNN` (or of any detector) without the adapters."""
-    return plain_state_dict(model.state_dict())
-
-
-def plain_state_dict(state_dict: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """``state_dict`` without what only the distillation needed."""
-    return {
-        name: tensor.detach().cpu()
-        for name, tensor in state_dict.items()
-        if not name.startswith("adapters.")
-    }
 
 
 def student_config(cfg: CfgNode) -> CfgNode:
     """The student's config without any key of TADistill's, for ``GeneralizedRCNN``.
 
     It has the keys that differ from Detectron2's defaults, so that it is short, and opens in
-    other versions of Detectron2 too.
+    other versions of Detectron2 too. How the student was trained (``SOLVER``, ``OUTPUT_DIR``) is
+    left out: a run that starts from this file must not write over the one that it came from. Keys
+    of other projects stay: their backbones need them.
     """
+    cfg = cfg.clone()
+    cfg.defrost()
+    cfg.MODEL.pop("TADISTILL", None)
+    for training in ("SOLVER", "OUTPUT_DIR"):
+        del cfg[training]
     student = _difference(cfg, get_cfg())
     student.setdefault("MODEL", CfgNode())
     if student.MODEL.get("META_ARCHITECTURE") == "TADistillRCNN":
@@ -39,11 +33,14 @@ def student_config(cfg: CfgNode) -> CfgNode:
     return student
 
 
-def export_student(model: nn.Module, cfg: CfgNode, directory: str, name: str = "student_final"):
+def export_student(
+    model: nn.Module, cfg: CfgNode, directory: str, name: str = "student_final"
+) -> tuple[str, str]:
     """Writes ``name.pth`` and ``name.yaml``, which stock Detectron2 opens without tadistill.
 
     Args:
-        model: a :class:`TADistillRCNN` or a plain detector.
+        model: a :class:`TADistillRCNN` or a plain detector; in a ``DistributedDataParallel`` or
+            not.
         cfg: its config.
         directory: where to; made if need be.
         name: of both files.
@@ -51,13 +48,13 @@ def export_student(model: nn.Module, cfg: CfgNode, directory: str, name: str = "
     Returns:
         The paths of the weights and of the config.
     """
-    return write_student(student_state_dict(model), cfg, directory, name)
-
-
-def write_student(
-    state_dict: dict[str, torch.Tensor], cfg: CfgNode, directory: str, name: str = "student_final"
-) -> tuple[str, str]:
-    """As :func:`export_student`, from the weights alone."""
+    if isinstance(model, DistributedDataParallel):
+        model = model.module
+    weights = {
+        name: tensor.detach().cpu()
+        for name, tensor in model.state_dict().items()
+        if not name.startswith("adapters.")  # which only the distillation needed
+    }
     PathManager.mkdirs(directory)
     weights_path = os.path.join(directory, f"{name}.pth")
     config_path = os.path.join(directory, f"{name}.yaml")
@@ -65,7 +62,7 @@ def write_student(
     student_cfg = student_config(cfg)
     student_cfg.MODEL.WEIGHTS = weights_path
     with PathManager.open(weights_path, "wb") as f:
-        torch.save({"model": plain_state_dict(state_dict), "__author__": "tadistill"}, f)
+        torch.save({"model": weights, "__author__": "tadistill"}, f)
     with PathManager.open(config_path, "w") as f:
         f.write(student_cfg.dump())
     logger.info("The student alone, for stock Detectron2: %s and %s", weights_path, config_path)
@@ -73,15 +70,13 @@ def write_student(
 
 
 def _difference(cfg: CfgNode, defaults: CfgNode) -> CfgNode:
-    """The keys of ``cfg`` that ``defaults`` has too, with another value."""
+    """The keys of ``cfg`` that ``defaults`` does not have, or has with another value."""
     difference = CfgNode()
-    for key, default in defaults.items():
-        if key not in cfg:
-            continue
-        if isinstance(default, CfgNode):
-            inner = _difference(cfg[key], default)
+    for key, value in cfg.items():
+        if isinstance(value, CfgNode) and key in defaults:
+            inner = _difference(value, defaults[key])
             if inner:
                 difference[key] = inner
-        elif cfg[key] != default:
-            difference[key] = cfg[key]
+        elif key not in defaults or value != defaults[key]:
+            difference[key] = value
     return difference

@@ -17,6 +17,7 @@ from tadistill import add_tadistill_config
 from tadistill.engine.evaluation import load_student
 from tadistill.errors import ConfigError
 from tadistill.export import export_student
+from tadistill.merging import merge_file
 
 
 def main(args: argparse.Namespace) -> None:
@@ -31,10 +32,11 @@ def main(args: argparse.Namespace) -> None:
 
     cfg = get_cfg()
     add_tadistill_config(cfg)
-    cfg.merge_from_file(args.config_file or os.path.join(directory, "config.yaml"))
+    config_file = args.config_file or os.path.join(directory, "config.yaml")
+    merge_file(cfg, config_file, "--config-file", allow_unsafe=True)
     on_cpu = cfg.clone()
     on_cpu.MODEL.DEVICE = "cpu"
-    student = load_student(on_cpu, args.checkpoint)
+    student = load_student(on_cpu, args.checkpoint, "CHECKPOINT")
     print(*export_student(student, cfg, output, name), sep="\n")
 
 

@@ -1,18 +1,20 @@
 """What train_net.py is made of: arguments, datasets, checks before the first step, the trainer."""
 
 from .arguments import argument_parser
-from .checks import check_before_training
+from .checks import check_before_launch, check_before_training
 from .datasets import register_coco
 from .evaluation import evaluate_student, evaluate_teacher
-from .run_directory import claim_run_directory
+from .run_directory import claim_run_directory, free_directory
 from .trainer import TADistillTrainer
 
 __all__ = [
     "TADistillTrainer",
     "argument_parser",
+    "check_before_launch",
     "check_before_training",
     "claim_run_directory",
     "evaluate_student",
     "evaluate_teacher",
+    "free_directory",
     "register_coco",
 ]

@@ -5,11 +5,27 @@ import argparse
 from detectron2.engine import default_argument_parser
 
 
+class _Parser(argparse.ArgumentParser):
+    """Says so when an argument comes too late to be one: Detectron2's parser takes all that
+    follows the first config key for keys and values.
+    """
+
+    def parse_args(self, args=None, namespace=None):
+        parsed = super().parse_args(args, namespace)
+        late = [word for word in parsed.opts if word in self._option_string_actions]
+        if late:
+            self.error(f"{late[0]} comes after the config keys; put it before them")
+        return parsed
+
+
 def argument_parser() -> argparse.ArgumentParser:
     """``--config-file``, ``--eval-only``, ``--resume``, ``--num-gpus``… as everywhere in
     Detectron2, and ``--eval-teacher`` and ``--register-coco``.
     """
-    parser = default_argument_parser()
+    stock = default_argument_parser()
+    parser = _Parser(
+        parents=[stock], add_help=False, epilog=stock.epilog, formatter_class=stock.formatter_class
+    )
     parser.add_argument(
         "--eval-teacher",
         action="store_true",

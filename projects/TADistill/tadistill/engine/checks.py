@@ -1,12 +1,16 @@
 """What can be known to be wrong before the first step is spent."""
 
-from collections.abc import Sequence
+import argparse
+import json
+from collections.abc import Mapping, Sequence
 
 import torch
 from detectron2.config import CfgNode
 from detectron2.data import DatasetCatalog, MetadataCatalog
+from detectron2.utils.file_io import PathManager
 
 from ..errors import ConfigError
+from .run_directory import check_run_directory
 
 
 def check_before_training(cfg: CfgNode) -> None:
@@ -18,10 +22,38 @@ def check_before_training(cfg: CfgNode) -> None:
         ConfigError: naming the config key, the value found and what to do.
     """
     check_device(cfg)
-    check_datasets(cfg, "DATASETS.TRAIN", cfg.DATASETS.TRAIN)
-    check_datasets(cfg, "DATASETS.TEST", cfg.DATASETS.TEST)
     if not cfg.DATASETS.TRAIN:
         raise ConfigError("DATASETS.TRAIN is empty: name a dataset to train on")
+    check_datasets(cfg, {"DATASETS.TRAIN": cfg.DATASETS.TRAIN, "DATASETS.TEST": cfg.DATASETS.TEST})
+    check_initial_weights(cfg)
+
+
+def check_before_launch(cfg: CfgNode, args: argparse.Namespace) -> None:
+    """Checks, in the process that is to launch others, what each of them would fail at.
+
+    Raises:
+        ConfigError: as :func:`check_before_training`; also if there are fewer GPUs than
+            ``--num-gpus`` asks for.
+    """
+    if args.num_gpus > torch.cuda.device_count():
+        raise ConfigError(
+            f"--num-gpus is {args.num_gpus}, but torch sees {torch.cuda.device_count()} GPUs on "
+            "this machine; several processes need a GPU each"
+        )
+    if not (args.eval_only or args.eval_teacher):
+        check_before_training(cfg)
+        if args.machine_rank == 0:
+            check_run_directory(cfg, args.resume)
+
+
+def check_initial_weights(cfg: CfgNode) -> None:
+    """Checks that a local ``MODEL.WEIGHTS`` is there. URLs are left to their download."""
+    path = cfg.MODEL.WEIGHTS
+    if path and "://" not in path and not PathManager.isfile(path):
+        raise ConfigError(
+            f"MODEL.WEIGHTS is {path!r}, where the student is to start: there is no such file "
+            '(seen from the working directory). Set it to "" to start from scratch'
+        )
 
 
 def check_device(cfg: CfgNode) -> None:
@@ -38,32 +70,86 @@ def check_device(cfg: CfgNode) -> None:
         )
 
 
-def check_datasets(cfg: CfgNode, key: str, names: Sequence[str]) -> None:
-    """Checks that each dataset exists, can be read and has as many classes as the model."""
-    for name in names:
+def check_datasets(cfg: CfgNode, names: Mapping[str, Sequence[str]]) -> None:
+    """Checks that each dataset exists, can be read and has the model's classes.
+
+    Args:
+        cfg: the student's config.
+        names: the datasets' names, by the config key that they stand in.
+
+    Raises:
+        ConfigError: naming the config key and the dataset.
+    """
+    first: tuple[str, list[str]] | None = None
+    for key, name in ((key, name) for key, group in names.items() for name in group):
         if name not in DatasetCatalog.list():
             raise ConfigError(
                 f"{key} names {name!r}, which is not registered; register data of your own with "
-                f"--register-coco {name} ANNOTATIONS.json IMAGE_DIR"
+                f"--register-coco {name} ANNOTATIONS.json IMAGE_DIR, before any config keys"
             )
+        check_files(key, name)
         classes = _classes(key, name)
-        num_classes = cfg.MODEL.ROI_HEADS.NUM_CLASSES
-        if classes is not None and len(classes) != num_classes:
-            shown = ", ".join(classes[:5]) + (", …" if len(classes) > 5 else "")
+        if classes is None:
+            continue
+        _check_class_count(cfg, key, name, classes)
+        first = first or (name, classes)
+        if classes != first[1]:
             raise ConfigError(
-                f"MODEL.ROI_HEADS.NUM_CLASSES is {num_classes}, but {name} ({key}) has "
-                f"{len(classes)} classes ({shown}); set it to {len(classes)}"
+                f"{name} ({key}) and {first[0]} have other classes, or the same in another order: "
+                f"{_listed(classes)} and {_listed(first[1])}"
             )
+
+
+def check_files(key: str, name: str) -> None:
+    """Checks that the files of a dataset are where it was registered to have them."""
+    metadata = MetadataCatalog.get(name)
+    for place in ("json_file", "image_root", "dirname"):
+        path = metadata.get(place)
+        if path and not PathManager.exists(path):
+            raise ConfigError(
+                f"{key}: the dataset {name} is to lie at {path}, where nothing is. Detectron2 "
+                "looks for its own datasets in the folder that the environment variable "
+                "DETECTRON2_DATASETS names, or else in ./datasets"
+            )
+
+
+def _check_class_count(cfg: CfgNode, key: str, name: str, classes: list[str]) -> None:
+    num_classes = cfg.MODEL.ROI_HEADS.NUM_CLASSES
+    if len(classes) != num_classes:
+        raise ConfigError(
+            f"MODEL.ROI_HEADS.NUM_CLASSES is {num_classes}, but {name} ({key}) has "
+            f"{len(classes)} classes ({_listed(classes)}); set it to {len(classes)}"
+        )
 
 
 def _classes(key: str, name: str) -> list[str] | None:
     metadata = MetadataCatalog.get(name)
     if metadata.get("thing_classes") is None:  # a COCO file is read for its classes
+        source = metadata.get("json_file", name)
         try:
             DatasetCatalog.get(name)
         except Exception as e:  # whatever a broken annotation file makes its loader raise
-            source = metadata.get("json_file", name)
             raise ConfigError(
                 f"{key}: {name} cannot be read from {source}: {type(e).__name__}: {e}"
             ) from e
+        if metadata.get("json_file") and key == "DATASETS.TEST":
+            _check_annotations(key, name, source)
     return metadata.get("thing_classes")
+
+
+def _check_annotations(key: str, name: str, json_file: str) -> None:
+    """pycocotools asks for two more keys than Detectron2's loader, after the training."""
+    with PathManager.open(json_file) as f:
+        annotations = json.load(f)["annotations"]
+    for needed in ("iscrowd", "area"):
+        lacking = sum(needed not in annotation for annotation in annotations)
+        if lacking:
+            raise ConfigError(
+                f"{key}: {lacking} of {len(annotations)} annotations of {name} have no "
+                f"{needed!r}, which COCO's evaluation needs; add it in {json_file} "
+                "(iscrowd: 0, area: width times height of the box)"
+            )
+
+
+def _listed(classes: list[str]) -> str:
+    return ", ".join(classes[:5]) + (", …" if len(classes) > 5 else "")

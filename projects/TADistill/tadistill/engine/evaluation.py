@@ -7,6 +7,7 @@ from collections import OrderedDict
 
 from detectron2.checkpoint import DetectionCheckpointer
 from detectron2.config import CfgNode
+from detectron2.evaluation import verify_results
 from detectron2.utils import comm
 from torch import nn
 
@@ -32,20 +33,25 @@ def evaluate_student(cfg: CfgNode, checkpoint_dir: str, resume: bool = False) ->
         ConfigError: naming the config key; also if the file lacks a tensor of the student.
     """
     _check(cfg)
-    path = cfg.MODEL.WEIGHTS
+    path, source = cfg.MODEL.WEIGHTS, "MODEL.WEIGHTS"
     checkpoints = DetectionCheckpointer(None, checkpoint_dir) if resume else None
     if checkpoints is not None and checkpoints.has_checkpoint():
-        path = checkpoints.get_checkpoint_file()
+        path, source = checkpoints.get_checkpoint_file(), "--resume"
     if not path:
         raise ConfigError(
             "MODEL.WEIGHTS is empty: add it to the command, as in MODEL.WEIGHTS "
             "output/student_final.pth, or --resume for the last checkpoint in OUTPUT_DIR"
         )
-    return _test(cfg, load_student(cfg, path))
+    return _test(cfg, load_student(cfg, path, source))
 
 
-def load_student(cfg: CfgNode, path: str) -> nn.Module:
+def load_student(cfg: CfgNode, path: str, source: str) -> nn.Module:
     """The student of ``cfg`` without a teacher, all of it from ``path``.
+
+    Args:
+        cfg: the student's config.
+        path: a training checkpoint or a plain student.
+        source: the config key or argument that named it, for the error message.
 
     Raises:
         ConfigError: if the file lacks a tensor of the student.
@@ -54,9 +60,7 @@ def load_student(cfg: CfgNode, path: str) -> nn.Module:
     cfg.defrost()
     cfg.MODEL.TADISTILL.ENABLED = False
     model = TADistillTrainer.build_model(cfg)
-    load_all_weights(
-        model, path, "MODEL.WEIGHTS", "Use the config that these weights were trained with."
-    )
+    load_all_weights(model, path, source, "Use the config that these weights were trained with.")
     return model
 
 
@@ -71,6 +75,7 @@ def evaluate_teacher(cfg: CfgNode) -> OrderedDict:
 def _test(cfg: CfgNode, model) -> OrderedDict:
     results = TADistillTrainer.test(cfg, model)
     if comm.is_main_process():
+        verify_results(cfg, results)
         with open(os.path.join(cfg.OUTPUT_DIR, "results.json"), "w") as f:
             json.dump(_without_nan(results), f, indent=2, allow_nan=False)
     return results
@@ -87,4 +92,9 @@ def _check(cfg: CfgNode) -> None:
     check_device(cfg)
     if not cfg.DATASETS.TEST:
         raise ConfigError("DATASETS.TEST is empty: name a dataset to evaluate on")
-    check_datasets(cfg, "DATASETS.TEST", cfg.DATASETS.TEST)
+    check_datasets(cfg, {"DATASETS.TEST": cfg.DATASETS.TEST})
+    if cfg.TEST.AUG.ENABLED:
+        raise ConfigError(
+            "TEST.AUG.ENABLED is True: test-time augmentation is left to Detectron2's own "
+            "train_net.py, which opens student_final.yaml; set it to False"
+        )

@@ -14,29 +14,62 @@ _TRACES = ("last_checkpoint", "metrics.json", "*.pth")
 def claim_run_directory(cfg: CfgNode, resume: bool) -> None:
     """Makes sure that a training does not write over another one.
 
-    Without ``resume`` the directory must not hold a run. With it, the config that the run was
-    started with is kept beside the new one.
+    When a run is resumed, the config that it was started with is kept beside the new one.
+
+    Raises:
+        ConfigError: see :func:`check_run_directory`.
+    """
+    if not comm.is_main_process():  # which alone writes there
+        return
+    check_run_directory(cfg, resume)
+    if resume:
+        _keep_config(cfg.OUTPUT_DIR)
+
+
+def check_run_directory(cfg: CfgNode, resume: bool) -> None:
+    """Without ``resume`` the directory must not hold a run. With it, a run there must have a last
+    checkpoint to go on from.
 
     Raises:
         ConfigError: naming ``OUTPUT_DIR`` and what lies there.
     """
-    if not comm.is_main_process():  # which alone writes there
-        return
     directory = cfg.OUTPUT_DIR
-    if resume:
-        _keep_config(directory)
-        return
+    found = _traces_of_a_run(directory)
+    if not resume and found:
+        raise ConfigError(
+            f"OUTPUT_DIR {directory} holds a run already ({_listed(found)}). Continue it with "
+            "--resume, or choose another OUTPUT_DIR"
+        )
+    checkpoints = [name for name in found if name.endswith(".pth")]
+    if resume and checkpoints and "last_checkpoint" not in found:
+        raise ConfigError(
+            f"OUTPUT_DIR {directory} holds {_listed(checkpoints)}, but no file last_checkpoint "
+            "that says which of them --resume is to go on from: write the name of one into it, or "
+            "choose another OUTPUT_DIR"
+        )
+
+
+def free_directory(path: str) -> str:
+    """``path``, ``path_2``, ``path_3``…: the first that does not exist; one for all ranks."""
+    number, free = 1, path
+    while os.path.exists(free):
+        number += 1
+        free = f"{path}_{number}"
+    return comm.all_gather(free)[0]
+
+
+def _traces_of_a_run(directory: str) -> list[str]:
     found = [
-        os.path.basename(path)
+        path
         for trace in _TRACES
         for path in sorted(glob.glob(os.path.join(glob.escape(directory), trace)))
     ]
-    if found:
-        raise ConfigError(
-            f"OUTPUT_DIR {directory} holds a run already ({', '.join(found[:4])}"
-            f"{', …' if len(found) > 4 else ''}). Continue it with --resume, or choose another "
-            "OUTPUT_DIR"
-        )
+    # A start that failed leaves an empty metrics.json.
+    return [os.path.basename(path) for path in found if os.path.getsize(path) > 0]
+
+
+def _listed(names: list[str]) -> str:
+    return ", ".join(names[:4]) + (", …" if len(names) > 4 else "")
 
 
 def _keep_config(directory: str) -> None:

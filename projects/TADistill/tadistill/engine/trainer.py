@@ -2,8 +2,9 @@
 
 import os
 
+from detectron2.data import MetadataCatalog
 from detectron2.engine import DefaultTrainer, HookBase
-from detectron2.evaluation import COCOEvaluator
+from detectron2.evaluation import COCOEvaluator, PascalVOCDetectionEvaluator
 from detectron2.utils import comm
 
 from ..export import export_student
@@ -23,12 +24,13 @@ class TADistillTrainer(DefaultTrainer):
 
     @classmethod
     def build_evaluator(cls, cfg, dataset_name, output_folder=None):
+        if MetadataCatalog.get(dataset_name).get("evaluator_type") == "pascal_voc":
+            return PascalVOCDetectionEvaluator(dataset_name)
+        if output_folder is None:
+            several = len(cfg.DATASETS.TEST) > 1
+            output_folder = os.path.join(cfg.OUTPUT_DIR, "inference", dataset_name * several)
         # pycocotools' scores, which every build of Detectron2 has.
-        return COCOEvaluator(
-            dataset_name,
-            output_dir=output_folder or os.path.join(cfg.OUTPUT_DIR, "inference"),
-            use_fast_impl=False,
-        )
+        return COCOEvaluator(dataset_name, output_dir=output_folder, use_fast_impl=False)
 
     def build_hooks(self):
         hooks = super().build_hooks()
@@ -38,17 +40,15 @@ class TADistillTrainer(DefaultTrainer):
             hooks[1:1] = [DistillationDecayHook(self.cfg)]
         return hooks
 
-    # Detectron2 v0.6 leaves the optimizer out of its checkpoints; its main has it under this name.
-    # Without it, a resumed training would start with no momentum.
+    if "state_dict" not in vars(DefaultTrainer):
+        # Detectron2 v0.6 leaves the optimizer out of its checkpoints, so that a resumed training
+        # would start with no momentum; its main has it under this name.
 
-    def state_dict(self):
-        state = super().state_dict()
-        state.setdefault("_trainer", self._trainer.state_dict())
-        return state
+        def state_dict(self):
+            return {**super().state_dict(), "_trainer": self._trainer.state_dict()}
 
-    def load_state_dict(self, state_dict):
-        super().load_state_dict(state_dict)
-        if "_trainer" in state_dict:  # not so in a checkpoint of v0.6's own trainer
+        def load_state_dict(self, state_dict):
+            super().load_state_dict(state_dict)
             self._trainer.load_state_dict(state_dict["_trainer"])
 
 
@@ -59,7 +59,7 @@ class ExportHook(HookBase):
         self._cfg = cfg
 
     def after_train(self):
-        finished = self.trainer.iter == self.trainer.max_iter
+        # A run that was resumed after its last step is one past the end.
+        finished = self.trainer.iter >= self.trainer.max_iter
         if finished and comm.is_main_process():
-            model = getattr(self.trainer.model, "module", self.trainer.model)
-            export_student(model, self._cfg, self._cfg.OUTPUT_DIR)
+            export_student(self.trainer.model, self._cfg, self._cfg.OUTPUT_DIR)

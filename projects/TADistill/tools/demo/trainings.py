@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -39,40 +40,47 @@ class Run:
     evaluate_teacher: bool = False
 
     @property
-    def command(self) -> list[str]:
-        command = [sys.executable, str(REPO / "train_net.py"), "--config-file", self.config]
+    def arguments(self) -> list[str]:
+        """Of ``train_net.py``."""
+        arguments = ["--config-file", self.config]
         for dataset in self.datasets:
-            command += ["--register-coco", *map(str, dataset)]
+            arguments += ["--register-coco", *map(str, dataset)]
         if self.evaluate_teacher:
-            command.append("--eval-teacher")
-        return [*command, "OUTPUT_DIR", str(self.directory), *self.overrides]
+            arguments.append("--eval-teacher")
+        return [*arguments, "OUTPUT_DIR", str(self.directory), *self.overrides]
 
     @property
-    def stamp(self) -> Path:
-        """Holds the command once the run has come to its end."""
-        return self.directory / "finished.json"
-
-    @property
-    def finished(self) -> bool:
-        if not self.stamp.exists():
-            return False
-        if json.loads(self.stamp.read_text()) != self.command:
+    def state(self) -> str:
+        """ "new", "started" or "finished". Raises SystemExit if the folder is of another run."""
+        if not self._record.exists():
+            return "new"
+        record = json.loads(self._record.read_text())
+        if record["arguments"] != self.arguments:
             raise SystemExit(
-                f"error: {self.directory} holds a run of another command. Remove the folder to run "
+                f"error: {self.directory} holds a run of other arguments. Remove the folder to run "
                 "this one, or choose another with --output"
             )
-        return True
+        return record["state"]
+
+    @state.setter
+    def state(self, state: str) -> None:
+        self._record.write_text(json.dumps({"state": state, "arguments": self.arguments}))
 
     @property
-    def interrupted(self) -> bool:
-        return (self.directory / "last_checkpoint").exists()
+    def _record(self) -> Path:
+        return self.directory / "demo_run.json"
 
     @property
     def metrics(self) -> list[dict]:
-        """The lines of metrics.json that are whole."""
+        """The scalars of metrics.json, one dict an iteration. A line may be cut short by an
+        interruption, and the iterations after the last checkpoint are written again then.
+        """
         path = self.directory / "metrics.json"
         lines = path.read_text().splitlines() if path.exists() else []
-        return [json.loads(line) for line in lines if line.endswith("}")]
+        by_iteration: dict[int, dict] = {}
+        for scalars in (json.loads(line) for line in lines if line.endswith("}")):
+            by_iteration.setdefault(scalars["iteration"], {}).update(scalars)
+        return [by_iteration[iteration] for iteration in sorted(by_iteration)]
 
 
 def run_all(runs: list[Run], console: Console) -> None:
@@ -81,7 +89,7 @@ def run_all(runs: list[Run], console: Console) -> None:
     A run that was interrupted is resumed. Raises SystemExit with the end of the log of the first
     that fails, after stopping the others.
     """
-    waiting = [run for run in runs if not run.finished]
+    waiting = [run for run in runs if run.state != "finished"]
     if not waiting:
         return
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
@@ -106,10 +114,13 @@ def run_all(runs: list[Run], console: Console) -> None:
 
 
 def _start(run: Run, threads: int) -> subprocess.Popen:
+    command = [sys.executable, str(REPO / "train_net.py"), *run.arguments]
+    if run.state == "started" and run.evaluate_teacher:
+        shutil.rmtree(run.directory)
+    elif run.state == "started":
+        command.insert(2, "--resume")
     run.directory.mkdir(parents=True, exist_ok=True)
-    command = run.command
-    if run.interrupted:
-        command = [*command[:2], "--resume", *command[2:]]
+    run.state = "started"
     log = open(run.directory / "console.log", "a")  # noqa: SIM115 - the process's from here on
     environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
     return subprocess.Popen(command, cwd=REPO, env=environment, stdout=log, stderr=log)
@@ -121,7 +132,7 @@ def _finish(run: Run, returncode: int) -> None:
         raise SystemExit(
             "\n".join([*log[-15:], f"error: {run.title} failed; see {run.directory}/console.log"])
         )
-    run.stamp.write_text(json.dumps(run.command))
+    run.state = "finished"
 
 
 class _Display:
@@ -162,5 +173,6 @@ class _Display:
             self._bars.start_task(task)
             self._bars.update(task, completed=done, ap=ap)
             if speak and not self._console.is_terminal:
-                self._console.print(f"{run.title}: {done} of {run.iterations} iterations {ap}")
+                of_all = f" {done} of {run.iterations} iterations {ap}" if run.iterations else ""
+                self._console.print(f"{run.title}:{of_all or ' under way'}")
                 self._last_line = time.monotonic()
