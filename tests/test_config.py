@@ -40,6 +40,14 @@ def test_a_config_of_another_project_is_left_as_it_is(cfg):
     assert cfg == stock
 
 
+def test_the_optimizer_of_another_project_stays():
+    cfg = get_cfg()
+    cfg.SOLVER.OPTIMIZER = "LION"
+    add_tadistill_config(cfg)
+    assert cfg.SOLVER.OPTIMIZER == "LION"
+    assert cfg.MODEL.TADISTILL.ENABLED
+
+
 def test_a_plain_model_builds_from_a_config_with_the_keys():
     cfg = plain_cfg()
     add_tadistill_config(cfg)

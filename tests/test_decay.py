@@ -89,7 +89,11 @@ def test_an_unknown_schedule_is_named():
 
 
 @pytest.mark.parametrize(
-    "steps", [[], [0.0, 0.5], [0.5, 1.0], [1000, 2000], [-0.1], [0.8, 0.5], [0.5, 0.5], [math.nan]]
+    "steps",
+    [
+        *([], [0.0, 0.5], [0.5, 1.0], [1000, 2000], [-0.1], [0.8, 0.5], [0.5, 0.5], [math.nan]),
+        *([math.inf], ["0.5", "0.8"], [0.5, "0.8"], [None]),
+    ],
 )
 def test_bad_steps_are_named(steps):
     with pytest.raises(ConfigError, match=r"MODEL\.TADISTILL\.DECAY\.STEPS is \[") as error:
@@ -97,7 +101,7 @@ def test_bad_steps_are_named(steps):
     assert repr(steps) in str(error.value)
 
 
-@pytest.mark.parametrize("gamma", [-0.1, 1.1, math.nan])
+@pytest.mark.parametrize("gamma", [-0.1, 1.1, math.nan, math.inf])
 def test_a_bad_gamma_is_named(gamma):
     with pytest.raises(ConfigError, match=rf"MODEL\.TADISTILL\.DECAY\.GAMMA is {gamma}"):
         build_schedule("step", STEPS, gamma)

@@ -1,6 +1,7 @@
 """Where options choose between gates and forms, on answers made by hand."""
 
 import dataclasses
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -9,6 +10,7 @@ from detectron2.modeling.box_regression import Box2BoxTransform
 from detectron2.modeling.roi_heads import FastRCNNOutputLayers
 from detectron2.structures import Boxes, Instances
 
+from tadistill.adapters import Adapters
 from tadistill.box_head import BoxHeadOutputs
 from tadistill.distillation import distillation_losses
 from tadistill.ground_truth import with_gt_index
@@ -98,6 +100,7 @@ class Answers:
     head_T: BoxHeadOutputs | None
     predictor_S: FastRCNNOutputLayers = dataclasses.field(default_factory=predictor)
     predictor_T: FastRCNNOutputLayers = dataclasses.field(default_factory=predictor)
+    adapters: Callable = dict  # each level as it is
 
     def losses(self, **options):
         off = {
@@ -111,7 +114,6 @@ class Answers:
             levels=LEVELS,
             sampled=sampled(),
             gt_instances=ground_truth(),
-            adapters=dict,  # each level as it is
             **{f.name: getattr(self, f.name) for f in dataclasses.fields(self)},
         )
 
@@ -292,3 +294,23 @@ def test_neither_the_teacher_nor_the_gates_get_a_gradient(answers):
     # Where the gate is closed the student hears nothing.
     assert not answers.head_S.logits.grad[[1, 3]].any()
     assert not answers.head_S.deltas.grad[2:].any()
+
+
+def test_adapters_answer_in_float32_whatever_autocast_does(answers):
+    adapters, adapted = Adapters(LEVELS), []
+
+    def listened_to(features):
+        adapted.append(adapters(features))
+        return adapted[-1]
+
+    answers.adapters = listened_to
+    # What backbones under autocast answer.
+    answers.features_S = {name: x.bfloat16() for name, x in answers.features_S.items()}
+    answers.features_T = {name: x.bfloat16() for name, x in answers.features_T.items()}
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        under_autocast, _ = answers.losses(feature=FeatureOptions())
+    without, _ = answers.losses(feature=FeatureOptions())
+    assert [maps["p3"].dtype for maps in adapted] == [torch.float32] * 2
+    assert torch.equal(adapted[0]["p3"], adapted[1]["p3"])
+    assert under_autocast["feature"].dtype == torch.float32
+    assert torch.equal(under_autocast["feature"], without["feature"])

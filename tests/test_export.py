@@ -8,12 +8,14 @@ import pytest
 import torch
 import yaml
 from detectron2.checkpoint import DetectionCheckpointer
-from detectron2.config import get_cfg
+from detectron2.config import CfgNode, get_cfg
 from detectron2.modeling import GeneralizedRCNN
 from tiny import batch, build, liven, plain_cfg, same_detections, same_tensors, student_cfg
+from torch import distributed
+from torch.nn.parallel import DistributedDataParallel
 
 from tadistill import export_student
-from tadistill.export import student_config, write_student
+from tadistill.export import student_config
 
 # Runs where `import tadistill` cannot succeed, whether it is installed or not.
 STOCK = """
@@ -114,13 +116,14 @@ def test_the_file_has_the_plain_names_and_nothing_more(model, teacher_files, tmp
 def test_the_config_has_no_key_of_tadistill_and_differs_from_the_defaults_alone(
     model, teacher_files, tmp_path
 ):
-    cfg = student_cfg(teacher_files, "SOLVER.OPTIMIZER", "ADAMW")
+    cfg = student_cfg(teacher_files, "SOLVER.OPTIMIZER", "ADAMW", "OUTPUT_DIR", "of/the/training")
     weights, config = export_student(model, cfg, str(tmp_path))
     with open(config) as file:
         text = file.read()
     assert "TADISTILL" not in text.upper().replace(str(tmp_path).upper(), "")
     keys = yaml.safe_load(text)
-    assert "OPTIMIZER" not in keys["SOLVER"]
+    # A training that starts from this file has its own schedule and its own folder.
+    assert not {"SOLVER", "OUTPUT_DIR"} & set(keys)
     assert "META_ARCHITECTURE" not in keys["MODEL"]
     assert "PANOPTIC_FPN" not in keys["MODEL"]
     assert keys["MODEL"]["WEIGHTS"] == weights == str(tmp_path / "student_final.pth")
@@ -128,11 +131,25 @@ def test_the_config_has_no_key_of_tadistill_and_differs_from_the_defaults_alone(
     stock = get_cfg()
     stock.merge_from_file(config)
     expected = plain_cfg("MODEL.WEIGHTS", weights)
+    assert expected.SOLVER != get_cfg().SOLVER
+    expected.SOLVER = get_cfg().SOLVER
     assert stock == expected
 
 
+def test_keys_of_other_projects_stay(model, teacher_files, tmp_path):
+    cfg = student_cfg(teacher_files)
+    cfg.MODEL.MYNET = CfgNode({"DEPTH": 3, "STAGES": CfgNode({"WIDTHS": [4, 8]})})
+    cfg.TRACKER = "mine"
+    _, config = export_student(model, cfg, str(tmp_path))
+    with open(config) as file:
+        keys = yaml.safe_load(file)
+    assert keys["MODEL"]["MYNET"] == {"DEPTH": 3, "STAGES": {"WIDTHS": [4, 8]}}
+    assert keys["TRACKER"] == "mine"
+    assert "TADISTILL" not in keys["MODEL"]
+
+
 def test_a_config_that_changes_nothing_of_the_model_is_exported_too(tmp_path):
-    _, config = write_student({"weight": torch.zeros(1)}, get_cfg(), str(tmp_path))
+    _, config = export_student(torch.nn.Linear(1, 1), get_cfg(), str(tmp_path))
     stock = get_cfg()
     stock.merge_from_file(config)
     expected = get_cfg()
@@ -153,3 +170,22 @@ def test_a_plain_detector_is_exported_under_any_name_into_a_new_folder(tmp_path)
     weights, config = export_student(detector, plain_cfg(), str(folder), name="best")
     assert [weights, config] == [str(folder / "best.pth"), str(folder / "best.yaml")]
     assert same_tensors(torch.load(weights)["model"], detector.state_dict())
+
+
+@pytest.fixture
+def process_group(tmp_path):
+    """A distributed training of one process."""
+    address = (tmp_path / "rendezvous").as_uri()
+    distributed.init_process_group("gloo", init_method=address, rank=0, world_size=1)
+    yield
+    distributed.destroy_process_group()
+
+
+@pytest.mark.usefixtures("process_group")
+def test_a_model_of_a_distributed_training_is_unwrapped(model, teacher_files, tmp_path):
+    wrapped = DistributedDataParallel(model)
+    assert all(name.startswith("module.") for name in wrapped.state_dict())
+    cfg = student_cfg(teacher_files)
+    of_wrapped, _ = export_student(wrapped, cfg, str(tmp_path), name="wrapped")
+    of_plain, _ = export_student(model, cfg, str(tmp_path), name="plain")
+    assert same_tensors(torch.load(of_wrapped)["model"], torch.load(of_plain)["model"])

@@ -3,7 +3,7 @@
 import pytest
 import torch
 from detectron2.engine import SimpleTrainer
-from tiny import batch, build, student_cfg
+from tiny import batch, build, plain_cfg, student_cfg
 from torch import nn
 
 from tadistill import DistillationDecayHook
@@ -142,3 +142,25 @@ def test_a_real_model_listens_to_it_without_a_warning(teacher_files, tadistill_l
     assert losses == [losses[0], 0.5 * losses[0], 0.0]  # the trainer's learning rate is zero
     assert len(histories["tad/gate_logit"].values()) == 2
     assert not tadistill_log.records
+
+
+def test_a_plain_detector_is_refused_before_any_step():
+    def data():
+        raise AssertionError("a batch was asked for")
+        yield
+
+    model = build(plain_cfg())
+    trainer = SimpleTrainer(model, data(), torch.optim.SGD(model.parameters(), lr=0.1))
+    trainer.register_hooks([DistillationDecayHook()])
+    with pytest.raises(ConfigError) as error:
+        trainer.train(0, 3)
+    assert "DistillationDecayHook was given a trainer of a GeneralizedRCNN" in str(error.value)
+    assert "MODEL.META_ARCHITECTURE" in str(error.value)
+
+
+def test_without_a_teacher_there_is_no_pulse_to_write():
+    model, trainer = run(DistillationDecayHook(), 0, 2, build(student_cfg(None)))
+    assert model.teacher is None
+    names = trainer.storage.histories()
+    assert "loss_cls" in names
+    assert not [name for name in names if "tad" in name]

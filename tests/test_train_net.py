@@ -202,6 +202,16 @@ class TestAnEvaluation:
         assert detections(run_dir / "eval") == trained
         assert {p: p.read_bytes() for p in run_dir.iterdir() if p.is_file()} == before
 
+    def test_a_second_time_has_a_folder_of_its_own(self, run_dir, trained, arguments, tmp_path):
+        opts = ["MODEL.WEIGHTS", str(run_dir / "student_final.pth")]
+        run(arguments, tmp_path, "--eval-only", *opts)
+        first = {p: p.read_bytes() for p in (tmp_path / "eval").rglob("*") if p.is_file()}
+        assert tmp_path / "eval" / "results.json" in first
+        run(arguments, tmp_path, "--eval-only", *opts)
+        assert {p: p.read_bytes() for p in (tmp_path / "eval").rglob("*") if p.is_file()} == first
+        assert detections(tmp_path / "eval_2") == trained
+        assert {path.name for path in tmp_path.iterdir()} == {"eval", "eval_2"}
+
     def test_without_weights_names_the_key(self, arguments, tmp_path):
         with pytest.raises(ConfigError, match=r"MODEL\.WEIGHTS is empty"):
             run(arguments, tmp_path, "--eval-only")
@@ -261,6 +271,42 @@ class TestAMistakeIsOneLine:
         for word in words:
             assert word in text
         assert not list((tmp_path / "run").glob("*.pth"))
+
+    @pytest.mark.parametrize(
+        ("content", "words"),
+        [
+            (None, ["there is no file"]),
+            ("MODEL: [", ["is not a config of Detectron2"]),
+            ("MODEL: {TADISTIL: {}}", ["is not a config of Detectron2", "MODEL.TADISTIL"]),
+        ],
+    )
+    def test_in_the_config_file(self, tmp_path, monkeypatch, content, words):
+        path = tmp_path / "mine.yaml"
+        if content is not None:
+            path.write_text(content)
+        text = as_script(monkeypatch, "--config-file", path)
+        assert text.startswith("error: --config-file: ")
+        for word in [str(path), *words]:
+            assert word in text
+
+    @pytest.mark.parametrize(
+        ("opts", "word"),
+        [
+            (["MODEL.NO_SUCH_KEY", "1"], "NO_SUCH_KEY"),
+            (["SOLVER.MAX_ITER", "many"], "SOLVER.MAX_ITER"),
+            (["SOLVER.MAX_ITER"], "SOLVER.MAX_ITER"),
+        ],
+    )
+    def test_in_the_overrides(self, arguments, monkeypatch, opts, word):
+        text = as_script(monkeypatch, *arguments, *opts)
+        assert text.startswith(f"error: the end of the command line is {opts!r}")
+        assert word in text
+
+    def test_in_the_number_of_gpus(self, arguments, tmp_path, monkeypatch):
+        monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
+        text = as_script(monkeypatch, "--num-gpus", "2", *arguments, "OUTPUT_DIR", tmp_path / "run")
+        assert text.startswith("error: --num-gpus is 2, but torch sees 0 GPUs")
+        assert not (tmp_path / "run").exists()
 
     def test_in_the_device(self, arguments, tmp_path, monkeypatch):
         monkeypatch.setattr(torch.cuda, "is_available", lambda: False)

@@ -113,3 +113,62 @@ def test_in_a_file_that_is_no_checkpoint(model, tmp_path, content):
 
 def test_that_do_not_fit_leave_no_doubt_about_a_directory(model, tmp_path):
     assert f"{KEY}: there is no file {tmp_path}" in message(model, tmp_path)
+
+
+def test_of_a_deeper_backbone_do_not_fill_a_shallower_one(model, tmp_path):
+    deeper = build(plain_cfg("MODEL.RESNETS.DEPTH", 101)).state_dict()
+    surplus = [name for name in deeper if name not in state()]
+    assert len(surplus) > 17  # blocks of res4, each of several tensors
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    path = write(tmp_path / "model.pth", deeper)
+    text = message(model, path, "Take the right config.")
+    assert before.keys() < deeper.keys()  # so nothing is missing, and the shapes agree
+    counted = [name for name in surplus if not name.endswith("num_batches_tracked")]
+    assert f"{KEY}: {path} does not fill the model" in text
+    assert f"In the file, but not in the model ({len(counted)}): backbone.bottom_up.res4.6." in text
+    assert "num_batches_tracked" not in text
+    assert text.endswith("\nTake the right config.")
+
+
+@pytest.mark.parametrize(
+    "surplus",
+    [
+        "backbone.bottom_up.res4.6.conv1.weight",
+        "proposal_generator.rpn_head.conv2.weight",
+        "roi_heads.box_head.fc2.weight",
+    ],
+)
+def test_of_which_the_model_has_no_place_are_named(model, tmp_path, surplus):
+    path = write(tmp_path / "model.pth", {**state(), surplus: torch.zeros(2)})
+    assert f"In the file, but not in the model (1): {surplus}\n" in message(model, path)
+
+
+@pytest.mark.parametrize(
+    "surplus",
+    [
+        "roi_heads.mask_head.mask_fcn1.weight",
+        "adapters.p3.weight",
+        "backbone.bottom_up.stem.norm.num_batches_tracked",
+    ],
+)
+def test_that_detection_does_not_need_are_ignored(model, tmp_path, surplus):
+    path = write(tmp_path / "model.pth", {**state(), surplus: torch.zeros(2)})
+    load_all_weights(model, path, KEY)
+    assert same_tensors(model.state_dict(), state())
+
+
+def test_of_a_trained_norm_fill_a_frozen_one(tmp_path):
+    """Which has all of BatchNorm's tensors but the counter."""
+    frozen = build(plain_cfg("MODEL.RESNETS.NORM", "FrozenBN"), seed=1)
+    load_all_weights(frozen, write(tmp_path / "model.pth", state()), KEY)
+    loaded = frozen.state_dict()
+    assert all(torch.equal(loaded[name], state()[name]) for name in loaded)
+
+
+def test_in_half_precision_fill_a_float32_model(model, tmp_path):
+    half = {k: v.half() if v.is_floating_point() else v for k, v in state().items()}
+    load_all_weights(model, write(tmp_path / "model.pth", half), KEY)
+    loaded = model.state_dict()
+    floating = {name for name, tensor in half.items() if tensor.dtype == torch.float16}
+    assert {loaded[name].dtype for name in floating} == {torch.float32}
+    assert all(torch.equal(loaded[name], half[name].float()) for name in floating)

@@ -1,10 +1,16 @@
 """What is known to be wrong before the first step is spent."""
 
+import argparse
+import json
+
 import pytest
 import torch
+from detectron2.data import DatasetCatalog, MetadataCatalog
+from detectron2.utils.file_io import PathManager
 from tiny import plain_cfg
 
-from tadistill.engine import check_before_training, register_coco
+from tadistill.engine import check_before_launch, check_before_training, register_coco
+from tadistill.engine.checks import check_datasets
 from tadistill.errors import ConfigError
 
 pytestmark = pytest.mark.usefixtures("registered_datasets")
@@ -76,3 +82,172 @@ def test_a_gpu_that_is_there_is_no_problem(cfg, monkeypatch):
 def test_mixed_precision_without_a_gpu(cfg):
     cfg.SOLVER.AMP.ENABLED = True
     assert "SOLVER.AMP.ENABLED is True" in refusal(cfg)
+
+
+def register_changed(name, coco_files, tmp_path, change):
+    """The tiny dataset under another name, its annotation file changed in place by ``change``."""
+    content = json.loads(coco_files.annotations.read_text())
+    change(content)
+    path = tmp_path / f"{name}.json"
+    path.write_text(json.dumps(content))
+    register_coco([(name, str(path), str(coco_files.images))])
+    return path
+
+
+def rename(content):
+    content["categories"][1]["name"] = "yellow"
+
+
+def reorder(content):
+    names = [category["name"] for category in content["categories"]]
+    for category, name in zip(content["categories"], reversed(names), strict=True):
+        category["name"] = name
+
+
+@pytest.mark.parametrize(
+    ("change", "classes"), [(rename, "blue, yellow, red"), (reorder, "red, green, blue")]
+)
+def test_other_classes_to_test_on_than_to_train_on(cfg, coco_files, tmp_path, change, classes):
+    register_changed("other", coco_files, tmp_path, change)
+    cfg.DATASETS.TEST = ("other",)
+    text = refusal(cfg)
+    assert text.startswith("other (DATASETS.TEST) and mine have other classes")
+    assert text.endswith(f": {classes} and blue, green, red")
+
+
+def test_datasets_are_checked_under_the_key_that_they_are_given_with(cfg):
+    check_datasets(cfg, {"MY.KEY": ("mine",), "MY.OTHER": ()})
+    with pytest.raises(ConfigError, match=r"MY\.OTHER names 'nobodys'"):
+        check_datasets(cfg, {"MY.KEY": ("mine",), "MY.OTHER": ("nobodys",)})
+
+
+@pytest.mark.parametrize("gone", ["annotations", "images"])
+def test_files_of_a_dataset_that_are_gone(cfg, coco_files, tmp_path, gone):
+    images = tmp_path / "images"
+    images.mkdir()
+    annotations = tmp_path / "moved.json"
+    annotations.write_text(coco_files.annotations.read_text())
+    register_coco([("moved", str(annotations), str(images))])
+    path = {"annotations": annotations, "images": images}[gone]
+    path.rename(tmp_path / "elsewhere")
+    cfg.DATASETS.TEST = ("moved",)
+    text = refusal(cfg)
+    assert f"DATASETS.TEST: the dataset moved is to lie at {path}, where nothing is" in text
+    assert "DETECTRON2_DATASETS" in text
+
+
+@pytest.mark.parametrize(
+    ("name", "place"), [("coco_2017_val", "json_file"), ("voc_2007_test", "dirname")]
+)
+def test_files_of_detectron2s_own_datasets_that_are_not_there(cfg, name, place):
+    path = MetadataCatalog.get(name).get(place)
+    if PathManager.exists(path):
+        pytest.skip(f"this machine has {path}")
+    cfg.DATASETS.TRAIN = (name,)
+    text = refusal(cfg)
+    assert f"DATASETS.TRAIN: the dataset {name} is to lie at {path}" in text
+    assert "DETECTRON2_DATASETS" in text
+
+
+def test_a_dataset_without_files_is_no_problem(cfg):
+    DatasetCatalog.register("made_up", list)
+    MetadataCatalog.get("made_up").thing_classes = ["blue", "green", "red"]
+    cfg.DATASETS.TRAIN = ("made_up",)
+    check_before_training(cfg)
+
+
+@pytest.mark.parametrize("key", ["iscrowd", "area"])
+def test_annotations_to_test_on_that_coco_cannot_score(cfg, coco_files, tmp_path, key):
+    def without(content):
+        for annotation in content["annotations"][1:]:
+            del annotation[key]
+
+    total = len(json.loads(coco_files.annotations.read_text())["annotations"])
+    path = register_changed("bare", coco_files, tmp_path, without)
+    cfg.DATASETS.TEST = ("bare",)
+    text = refusal(cfg)
+    assert f"DATASETS.TEST: {total - 1} of {total} annotations of bare have no {key!r}" in text
+    assert str(path) in text
+    cfg.DATASETS.TRAIN = ("bare",)  # read already when it is to be tested on
+    assert f"annotations of bare have no {key!r}" in refusal(cfg)
+
+
+def test_nothing_to_test_on(cfg, coco_files, tmp_path):
+    register_changed("empty", coco_files, tmp_path, lambda content: content.pop("annotations"))
+    cfg.DATASETS.TEST = ("empty",)
+    assert "DATASETS.TEST: empty has no annotations" in refusal(cfg)
+
+
+@pytest.mark.parametrize("key", ["iscrowd", "area"])
+def test_annotations_to_train_on_need_less(cfg, coco_files, tmp_path, key):
+    def without(content):
+        for annotation in content["annotations"]:
+            del annotation[key]
+
+    register_changed("bare", coco_files, tmp_path, without)
+    cfg.DATASETS.TRAIN = ("bare",)
+    check_before_training(cfg)
+
+
+def test_weights_to_start_from_that_are_no_file(cfg, tmp_path):
+    for path in (tmp_path / "no.pth", tmp_path):
+        cfg.MODEL.WEIGHTS = str(path)
+        assert f"MODEL.WEIGHTS is {str(path)!r}" in refusal(cfg)
+    path = tmp_path / "some.pth"
+    path.write_text("opened later")
+    cfg.MODEL.WEIGHTS = str(path)
+    check_before_training(cfg)
+
+
+@pytest.mark.parametrize(
+    "url", ["detectron2://ImageNetPretrained/MSRA/R-50.pkl", "https://nowhere.invalid/model.pth"]
+)
+def test_weights_at_an_address_are_left_to_the_download(cfg, monkeypatch, url):
+    def forbidden(path):
+        raise AssertionError(f"{path} was looked at")
+
+    monkeypatch.setattr(PathManager, "isfile", forbidden)
+    cfg.MODEL.WEIGHTS = url
+    check_before_training(cfg)
+
+
+class TestBeforeProcessesAreLaunched:
+    @pytest.fixture
+    def cfg(self, cfg, tmp_path):
+        cfg.OUTPUT_DIR = str(tmp_path / "run")
+        (tmp_path / "run").mkdir()
+        (tmp_path / "run" / "model_final.pth").write_text("weights")
+        return cfg
+
+    @pytest.fixture(autouse=True)
+    def _two_gpus(self, monkeypatch):
+        monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+
+    def args(self, **changes):
+        stock = {"num_gpus": 2, "machine_rank": 0, "resume": False}
+        return argparse.Namespace(**{**stock, "eval_only": False, "eval_teacher": False, **changes})
+
+    def refusal(self, cfg, **changes):
+        with pytest.raises(ConfigError) as error:
+            check_before_launch(cfg, self.args(**changes))
+        return str(error.value)
+
+    @pytest.mark.parametrize("mode", [{}, {"eval_only": True}, {"eval_teacher": True}])
+    def test_each_needs_a_gpu(self, cfg, monkeypatch, mode):
+        monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
+        text = self.refusal(cfg, **mode)
+        assert text.startswith("--num-gpus is 2, but torch sees 0 GPUs")
+
+    def test_the_datasets_are_checked(self, cfg):
+        cfg.DATASETS.TRAIN = ("nobodys",)
+        assert "DATASETS.TRAIN names 'nobodys'" in self.refusal(cfg)
+
+    def test_the_run_directory_is_checked_where_it_is_written(self, cfg):
+        assert f"OUTPUT_DIR {cfg.OUTPUT_DIR} holds a run already" in self.refusal(cfg)
+        assert "no file last_checkpoint" in self.refusal(cfg, resume=True)
+        check_before_launch(cfg, self.args(machine_rank=1))
+
+    @pytest.mark.parametrize("mode", ["eval_only", "eval_teacher"])
+    def test_an_evaluation_needs_neither_training_data_nor_a_free_directory(self, cfg, mode):
+        cfg.DATASETS.TRAIN = ()
+        check_before_launch(cfg, self.args(**{mode: True}))

@@ -132,3 +132,46 @@ def test_what_cannot_be_evaluated_is_said_first(cfg, evaluate, opts, message):
     cfg.merge_from_list(list(opts))
     with pytest.raises(ConfigError, match=message):
         evaluate(cfg)
+
+
+@pytest.mark.parametrize("evaluate", [lambda cfg: evaluate_student(cfg, "."), evaluate_teacher])
+def test_test_time_augmentation_is_refused_not_ignored(cfg, evaluate):
+    cfg.TEST.AUG.ENABLED = True
+    with pytest.raises(ConfigError, match=r"TEST\.AUG\.ENABLED is True"):
+        evaluate(cfg)
+
+
+def test_expected_results_are_verified(cfg, student, tmp_path):
+    cfg.MODEL.WEIGHTS, _ = export_student(student, cfg, str(tmp_path))
+    ap = evaluate_student(cfg, str(tmp_path))["bbox"]["AP"]
+    cfg.TEST.EXPECTED_RESULTS = [["bbox", "AP", ap, 1e-6]]
+    assert evaluate_student(cfg, str(tmp_path))["bbox"]["AP"] == ap
+    cfg.TEST.EXPECTED_RESULTS = [["bbox", "AP", ap + 1, 0.5]]
+    with pytest.raises(SystemExit) as end:
+        evaluate_student(cfg, str(tmp_path))
+    assert end.value.code == 1
+
+
+@pytest.mark.parametrize("resume", [False, True])
+def test_an_error_names_where_the_file_was_named(cfg, student, tmp_path, resume):
+    path = tmp_path / "model_0000004.pth"
+    DetectionCheckpointer(student.backbone, str(tmp_path)).save(path.stem, iteration=4)
+    cfg.MODEL.WEIGHTS = str(path)
+    with pytest.raises(ConfigError) as error:
+        evaluate_student(cfg, str(tmp_path), resume)
+    source = "--resume" if resume else "MODEL.WEIGHTS"
+    assert str(error.value).startswith(f"{source}: {path} does not fill the model")
+
+
+def test_several_datasets_are_written_to_a_folder_each(cfg, student, coco_files, tmp_path):
+    register_coco([("more", str(coco_files.annotations), str(coco_files.images))])
+    cfg.DATASETS.TEST = ("mine", "more")
+    cfg.MODEL.WEIGHTS, _ = export_student(student, cfg, str(tmp_path))
+    results = evaluate_student(cfg, str(tmp_path))
+    assert list(results) == ["mine", "more"]
+    folders = [tmp_path / "inference" / name for name in ("mine", "more")]
+    found = [json.loads((f / "coco_instances_results.json").read_text()) for f in folders]
+    assert len(found[0]) == 60
+    assert found[0] == found[1]
+    written = json.loads((tmp_path / "results.json").read_text())
+    assert written["more"]["bbox"] == without_nan(results["more"]["bbox"])

@@ -60,6 +60,20 @@ def test_adamw_has_the_rates_and_decays_of_the_config(model):
 
 
 @pytest.mark.parametrize("name", ["SGD", "ADAMW"])
+def test_biases_have_a_rate_and_a_decay_of_their_own(model, name):
+    cfg = cfg_with(
+        *("SOLVER.OPTIMIZER", name, "SOLVER.BASE_LR", 0.002, "SOLVER.WEIGHT_DECAY", 0.05),
+        *("SOLVER.BIAS_LR_FACTOR", 2.0, "SOLVER.WEIGHT_DECAY_BIAS", 0.0),
+    )
+    options = options_of(build_optimizer(cfg, model))
+    scores = model.roi_heads.box_predictor.cls_score
+    assert options[id(scores.bias)]["lr"] == pytest.approx(0.004)
+    assert options[id(scores.bias)]["weight_decay"] == 0
+    assert options[id(scores.weight)]["lr"] == pytest.approx(0.002)
+    assert options[id(scores.weight)]["weight_decay"] == 0.05
+
+
+@pytest.mark.parametrize("name", ["SGD", "ADAMW"])
 def test_gradients_are_clipped_where_the_config_says_so(model, name):
     clip = ("SOLVER.CLIP_GRADIENTS.ENABLED", True, "SOLVER.CLIP_GRADIENTS.CLIP_VALUE", 0.5)
     for opts, largest in ((clip, 0.5), ((), 100.0)):

@@ -3,7 +3,7 @@
 import pytest
 from detectron2.config import get_cfg
 
-from tadistill.engine import claim_run_directory
+from tadistill.engine import claim_run_directory, free_directory
 from tadistill.errors import ConfigError
 
 
@@ -48,14 +48,14 @@ def test_a_run_is_not_written_over(cfg, directory, trace):
 
 def test_of_many_files_some_are_named(cfg, directory):
     for number in range(9):
-        (directory / f"model_{number}.pth").touch()
+        (directory / f"model_{number}.pth").write_text("weights")
     with pytest.raises(ConfigError, match=r"model_0\.pth, model_1\.pth, .*model_3\.pth, …\)"):
         claim_run_directory(cfg, resume=False)
 
 
 def test_a_resumed_run_keeps_every_config_it_was_run_with(cfg, directory):
+    (directory / "metrics.json").write_text("{}")
     for content in ("first", "second", "third"):
-        (directory / "metrics.json").touch()
         (directory / "config.yaml").write_text(content)
         claim_run_directory(cfg, resume=True)
         assert not (directory / "config.yaml").exists()
@@ -66,7 +66,36 @@ def test_a_resumed_run_keeps_every_config_it_was_run_with(cfg, directory):
 @pytest.mark.parametrize("resume", [True, False])
 def test_only_the_main_process_looks_and_moves(cfg, directory, resume, monkeypatch):
     monkeypatch.setattr("detectron2.utils.comm.is_main_process", lambda: False)
-    (directory / "metrics.json").touch()
+    (directory / "metrics.json").write_text("{}")
     (directory / "config.yaml").write_text("of the main process")
     claim_run_directory(cfg, resume)
     assert (directory / "config.yaml").read_text() == "of the main process"
+
+
+def test_the_empty_metrics_of_a_start_that_failed_do_not_block(cfg, directory):
+    (directory / "metrics.json").touch()
+    claim_run_directory(cfg, resume=False)
+    (directory / "metrics.json").write_text("{}")
+    with pytest.raises(ConfigError, match=r"holds a run already \(metrics\.json\)"):
+        claim_run_directory(cfg, resume=False)
+
+
+def test_a_run_that_does_not_say_where_to_go_on_is_not_resumed(cfg, directory):
+    (directory / "model_0000004.pth").write_text("weights")
+    (directory / "config.yaml").write_text("old")
+    with pytest.raises(ConfigError) as error:
+        claim_run_directory(cfg, resume=True)
+    text = str(error.value)
+    assert f"OUTPUT_DIR {directory} holds model_0000004.pth, but no file last_checkpoint" in text
+    assert (directory / "config.yaml").read_text() == "old"
+
+    (directory / "last_checkpoint").write_text("model_0000004.pth")
+    claim_run_directory(cfg, resume=True)
+
+
+def test_the_first_free_directory_is_the_path_or_is_numbered(tmp_path):
+    path = tmp_path / "eval"
+    for expected in (path, tmp_path / "eval_2", tmp_path / "eval_3"):
+        assert free_directory(str(path)) == str(expected)
+        assert not expected.exists()  # it is made by whoever writes there
+        expected.mkdir()

@@ -1,8 +1,12 @@
 """The trainer: decay as scheduled and after a resume, and the student at the end."""
 
+from pathlib import Path
+from types import SimpleNamespace
+
 import pytest
 import torch
 from detectron2.engine import HookBase
+from detectron2.evaluation import COCOEvaluator, PascalVOCDetectionEvaluator
 from tiny import clone, plain_cfg, same_tensors, student_cfg
 
 from tadistill import DistillationDecayHook, add_tadistill_config
@@ -131,3 +135,45 @@ def test_hooks_are_each_there_once_before_the_writers(cfg):
     for name in (DistillationDecayHook.__name__, ExportHook.__name__):
         assert names.count(name) == 1
         assert names.index("IterationTimer") < names.index(name) < names.index("PeriodicWriter")
+
+
+@pytest.mark.parametrize(("iteration", "exported"), [(4, False), (5, True), (6, True)])
+def test_the_student_is_exported_at_the_end_and_past_it(cfg, tmp_path, iteration, exported):
+    hook = ExportHook(cfg)
+    model = torch.nn.Linear(2, 2)
+    hook.trainer = SimpleNamespace(iter=iteration, max_iter=5, model=model)
+    hook.after_train()
+    assert (tmp_path / "run" / "student_final.pth").exists() is exported
+
+
+def test_a_run_that_is_resumed_after_its_last_step_is_exported(cfg, tmp_path):
+    train(cfg)
+    student = tmp_path / "run" / "student_final.pth"
+    before = torch.load(student)["model"]
+    student.unlink()
+    _, steps = train(cfg, resume=True)
+    assert steps == []
+    assert same_tensors(torch.load(student)["model"], before)
+
+
+def test_pascal_voc_is_scored_in_its_own_way(cfg):
+    evaluator = TADistillTrainer.build_evaluator(cfg, "voc_2007_test")
+    assert isinstance(evaluator, PascalVOCDetectionEvaluator)
+
+
+def test_other_datasets_are_scored_by_coco_in_a_folder_each(cfg, coco_files, tmp_path):
+    register_coco([("more", str(coco_files.annotations), str(coco_files.images))])
+
+    def folders():
+        evaluators = [TADistillTrainer.build_evaluator(cfg, name) for name in cfg.DATASETS.TEST]
+        assert all(isinstance(evaluator, COCOEvaluator) for evaluator in evaluators)
+        return [Path(evaluator._output_dir) for evaluator in evaluators]
+
+    inference = tmp_path / "run" / "inference"
+    cfg.DATASETS.TEST = ("mine",)
+    assert folders() == [inference]
+    cfg.DATASETS.TEST = ("mine", "more")
+    assert folders() == [inference / "mine", inference / "more"]
+
+    given = TADistillTrainer.build_evaluator(cfg, "mine", str(tmp_path / "given"))
+    assert given._output_dir == str(tmp_path / "given")

@@ -80,9 +80,9 @@ def test_an_order_that_cannot_be_turned_into_the_students_is_an_error():
         FrozenTeacher(model(), student_format="L")
 
 
-def test_apply_reaches_parameters_and_buffers():
+def test_follow_reaches_parameters_and_buffers():
     teacher = FrozenTeacher(liven(build(plain_cfg())))
-    teacher.apply(lambda t: t.double() if t.is_floating_point() else t)
+    teacher.follow(lambda t: t.double() if t.is_floating_point() else t)
     floating = [t for t in teacher.model.state_dict().values() if t.is_floating_point()]
     assert {t.dtype for t in floating} == {torch.float64}
     assert not any(parameter.requires_grad for parameter in teacher.model.parameters())

@@ -118,3 +118,13 @@ def test_levels_must_pair_up():
     student, teacher, masks = levels()
     with pytest.raises(ValueError, match=r"shorter|longer"):
         feature_term(student, teacher[:2], masks)
+
+
+@pytest.mark.parametrize("shape", [(2, 1, 5, 7), (1, 3, 5, 7), (2, 3, 1, 7), (2, 4, 5, 7)])
+def test_maps_of_different_shapes_are_an_error(shape):
+    """Most of them would broadcast."""
+    student, teacher, masks = levels()
+    teacher[0] = torch.zeros(shape)
+    with pytest.raises(ValueError, match="do not compare") as error:
+        feature_term(student, teacher, masks)
+    assert str(tuple(shape)) in str(error.value).replace("[", "(").replace("]", ")")

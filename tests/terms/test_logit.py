@@ -111,6 +111,23 @@ def test_rows_behind_a_closed_gate_have_no_influence(loss):
 
 
 @either_loss
+@pytest.mark.parametrize("broken", [torch.nan, torch.inf, -torch.inf])
+def test_no_number_behind_a_closed_gate_gets_through(loss, broken):
+    student, teacher, gate = heads()
+    expected_term = logit_term(student, teacher, gate, 2.0, loss)
+    expected_term.backward()
+    expected_gradient = student.grad.clone()
+
+    student.grad = None
+    teacher[~gate] = broken
+    term = logit_term(student, teacher, gate, 2.0, loss)
+    term.backward()
+    assert term == expected_term
+    assert torch.equal(student.grad, expected_gradient)
+    assert student.grad.isfinite().all()
+
+
+@either_loss
 def test_no_regions_at_all_is_zero_with_a_graph(loss):
     student, teacher, gate = heads(regions=0)
     term = logit_term(student, teacher, gate, 2.0, loss)

@@ -89,10 +89,27 @@ def test_run_of_another_command_is_not_taken_for_this_one(finished):
     output, _ = finished
     process = demo(output, "--seeds", "0", "SOLVER.BASE_LR", "0.1")
     assert process.returncode != 0
-    assert "holds a run of another command" in process.stderr
+    assert "holds a run of other arguments" in process.stderr
 
 
 def test_missing_teacher_is_named(tmp_path):
     process = demo(tmp_path, "--teacher", str(tmp_path / "none.pth"))
     assert process.returncode != 0
     assert "none.pth: there is no such file" in process.stderr
+
+
+def test_interrupted_demo_goes_on(finished):
+    # As after a Ctrl-C: one student has no more than it had at its last checkpoint, the other has
+    # not come to its first, and the teacher was being evaluated.
+    output, _ = finished
+    for name in ("baseline_seed0", "distilled_seed0", "teacher_evaluation"):
+        record = output / "runs" / name / "demo_run.json"
+        record.write_text(record.read_text().replace('"finished"', '"started"'))
+    begun = output / "runs/distilled_seed0"
+    for path in [*begun.glob("*.pth"), begun / "last_checkpoint"]:
+        path.unlink()
+    process = demo(output, "--seeds", "0")
+    assert process.returncode == 0, process.stdout + process.stderr
+    assert (begun / "student_final.pth").exists()
+    curves = json.loads((output / "results.json").read_text())["curves"]["AP"]
+    assert [iteration for iteration, _ in curves["distilled"]["0"]] == [3, 6]

@@ -12,7 +12,7 @@ class _Parser(argparse.ArgumentParser):
 
     def parse_args(self, args=None, namespace=None):
         parsed = super().parse_args(args, namespace)
-        late = [word for word in parsed.opts if word in self._option_string_actions]
+        late = [word for word in parsed.opts if word.split("=")[0] in self._option_string_actions]
         if late:
             self.error(f"{late[0]} comes after the config keys; put it before them")
         return parsed

@@ -89,6 +89,8 @@ def check_datasets(cfg: CfgNode, names: Mapping[str, Sequence[str]]) -> None:
             )
         check_files(key, name)
         classes = _classes(key, name)
+        if key == "DATASETS.TEST":
+            _check_annotations(key, name)
         if classes is None:
             continue
         _check_class_count(cfg, key, name, classes)
@@ -132,15 +134,18 @@ def _classes(key: str, name: str) -> list[str] | None:
             raise ConfigError(
                 f"{key}: {name} cannot be read from {source}: {type(e).__name__}: {e}"
             ) from e
-        if metadata.get("json_file") and key == "DATASETS.TEST":
-            _check_annotations(key, name, source)
     return metadata.get("thing_classes")
 
 
-def _check_annotations(key: str, name: str, json_file: str) -> None:
-    """pycocotools asks for two more keys than Detectron2's loader, after the training."""
+def _check_annotations(key: str, name: str) -> None:
+    """pycocotools asks for more keys than Detectron2's loader, and only after the training."""
+    json_file = MetadataCatalog.get(name).get("json_file")
+    if not json_file:
+        return
     with PathManager.open(json_file) as f:
-        annotations = json.load(f)["annotations"]
+        annotations = json.load(f).get("annotations")
+    if not annotations:
+        raise ConfigError(f"{key}: {name} has no annotations in {json_file}: nothing can be scored")
     for needed in ("iscrowd", "area"):
         lacking = sum(needed not in annotation for annotation in annotations)
         if lacking:

@@ -75,9 +75,9 @@ def evaluate_teacher(cfg: CfgNode) -> OrderedDict:
 def _test(cfg: CfgNode, model) -> OrderedDict:
     results = TADistillTrainer.test(cfg, model)
     if comm.is_main_process():
-        verify_results(cfg, results)
         with open(os.path.join(cfg.OUTPUT_DIR, "results.json"), "w") as f:
             json.dump(_without_nan(results), f, indent=2, allow_nan=False)
+        verify_results(cfg, results)
     return results
 
 
