@@ -9,10 +9,10 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[3]
 RUN = ROOT / "projects/TADistill/tools/demo/run.py"
-SCHEDULE = ["SOLVER.MAX_ITER", "6", "TEST.EVAL_PERIOD", "3", "SOLVER.IMS_PER_BATCH", "2"]
+SCHEDULE = ["--opts", "SOLVER.MAX_ITER", "6", "TEST.EVAL_PERIOD", "3", "SOLVER.IMS_PER_BATCH", "2"]
 
 
-def demo(output, *arguments):
+def demo(output, *arguments, opts=()):
     return subprocess.run(
         [
             sys.executable,
@@ -20,6 +20,7 @@ def demo(output, *arguments):
             *("--output", str(output), "--num-train", "8", "--num-val", "6"),
             *arguments,
             *SCHEDULE,
+            *opts,
         ],
         capture_output=True,
         text=True,
@@ -87,7 +88,7 @@ def test_second_call_trains_nothing_again(finished):
 
 def test_run_of_another_command_is_not_taken_for_this_one(finished):
     output, _ = finished
-    process = demo(output, "--seeds", "0", "SOLVER.BASE_LR", "0.1")
+    process = demo(output, "--seeds", "0", opts=("SOLVER.BASE_LR", "0.1"))
     assert process.returncode != 0
     assert "holds a run of other arguments" in process.stderr
 

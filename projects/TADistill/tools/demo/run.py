@@ -51,7 +51,10 @@ def parse_arguments(argv=None) -> argparse.Namespace:
     parser.add_argument("--num-train", type=int, default=2000, help="images")
     parser.add_argument("--num-val", type=int, default=400, help="images")
     parser.add_argument(
-        "opts", nargs=argparse.REMAINDER, help="config keys and values, for all trainings"
+        "--opts",
+        nargs=argparse.REMAINDER,
+        default=[],
+        help="config keys and values for all trainings; the last argument",
     )
     return parser.parse_args(argv)
 
