@@ -1,4 +1,4 @@
-"""``make demo``: watch a teacher make a student better, on any machine, in minutes.
+"""``make demo``: a student trained without and with a teacher, on any machine, in minutes.
 
 Writes a data set of handwritten digits, trains a small detector on it twice, without and with a
 teacher, and compares the two: as a table, as ``results.json`` and ``results.md``, and as a
@@ -114,7 +114,7 @@ def main(args: argparse.Namespace, console: Console) -> None:
         gates,
         pictured_images(output, runs, teacher, args.seeds[0]),
         CLASS_NAMES,
-        title="A teacher makes a small detector better",
+        title="A small detector, without and with a teacher",
         subtitle="Faster R-CNN on handwritten digits, a student of half the teacher's width, "
         "same recipe and seeds without and with distillation",
     )
