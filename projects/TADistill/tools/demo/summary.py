@@ -9,9 +9,8 @@ from rich.table import Table
 
 NAMES = ("teacher", "baseline", "distilled")
 CAVEAT = (
-    "A short budget flatters any teacher: this student was cut off long before it levelled off, "
-    "when whatever it is told helps. What distillation is worth to a student that has been "
-    "trained to its plateau is not answered here."
+    "A short budget flatters any teacher: this student was cut off long before it levelled off. "
+    "The comparison with a student that has levelled off is still to be made."
 )
 COLUMNS = (  # heading, key, format, factor
     ("AP", "AP", "{:.1f}", 1),
