@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 
-import fvcore.nn.weight_init as weight_init
 from detectron2.layers import Conv2d
 from torch import Tensor, nn
 
@@ -22,7 +21,10 @@ class Adapters(nn.ModuleDict):
         super().__init__()
         for name, pair in levels.items():
             self[name] = Conv2d(pair.student.channels, pair.teacher.channels, kernel_size=1)
-            weight_init.c2_xavier_fill(self[name])
+            # Close to zero, as Detectron2's predictors start: random maps of the teacher's size
+            # would be further from it than none, and unlearning them costs the first 150 steps.
+            nn.init.normal_(self[name].weight, std=0.01)
+            nn.init.zeros_(self[name].bias)
 
     def forward(self, features: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """``A^l(F_S^l)`` of each adapted level, float32: (N, C_S, H, W) to (N, C_T, H, W)."""
