@@ -216,7 +216,7 @@ class TestBeforeProcessesAreLaunched:
     def cfg(self, cfg, tmp_path):
         cfg.OUTPUT_DIR = str(tmp_path / "run")
         (tmp_path / "run").mkdir()
-        (tmp_path / "run" / "model_final.pth").write_text("weights")
+        (tmp_path / "run" / "student_final.pth").write_text("weights")
         return cfg
 
     @pytest.fixture(autouse=True)
@@ -244,7 +244,7 @@ class TestBeforeProcessesAreLaunched:
 
     def test_the_run_directory_is_checked_where_it_is_written(self, cfg):
         assert f"OUTPUT_DIR {cfg.OUTPUT_DIR} holds a run already" in self.refusal(cfg)
-        assert "no file last_checkpoint" in self.refusal(cfg, resume=True)
+        assert "no checkpoint of a training" in self.refusal(cfg, resume=True)
         check_before_launch(cfg, self.args(machine_rank=1))
 
     @pytest.mark.parametrize("mode", ["eval_only", "eval_teacher"])

@@ -80,17 +80,25 @@ def test_the_empty_metrics_of_a_start_that_failed_do_not_block(cfg, directory):
         claim_run_directory(cfg, resume=False)
 
 
-def test_a_run_that_does_not_say_where_to_go_on_is_not_resumed(cfg, directory):
-    (directory / "model_0000004.pth").write_text("weights")
+def test_a_folder_without_a_checkpoint_of_a_training_is_not_resumed(cfg, directory):
+    (directory / "student_final.pth").write_text("weights")
     (directory / "config.yaml").write_text("old")
     with pytest.raises(ConfigError) as error:
         claim_run_directory(cfg, resume=True)
     text = str(error.value)
-    assert f"OUTPUT_DIR {directory} holds model_0000004.pth, but no file last_checkpoint" in text
+    assert f"OUTPUT_DIR {directory} holds student_final.pth, but no checkpoint of a tr" in text
     assert (directory / "config.yaml").read_text() == "old"
 
-    (directory / "last_checkpoint").write_text("model_0000004.pth")
+    (directory / "model_0000004.pth").write_text("weights")
     claim_run_directory(cfg, resume=True)
+
+
+@pytest.mark.parametrize("end", ["", "\n"])
+def test_a_metrics_file_that_ends_in_the_middle_of_a_line_goes_on_on_a_new_one(cfg, directory, end):
+    (directory / "model_0000004.pth").write_text("weights")
+    (directory / "metrics.json").write_text('{"a": 1}\n{"a"' + end)
+    claim_run_directory(cfg, resume=True)
+    assert (directory / "metrics.json").read_text() == '{"a": 1}\n{"a"\n'
 
 
 def test_the_first_free_directory_is_the_path_or_is_numbered(tmp_path):

@@ -1,5 +1,6 @@
 """The trainer: decay as scheduled and after a resume, and the student at the end."""
 
+import json
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -7,6 +8,7 @@ import pytest
 import torch
 from detectron2.engine import HookBase
 from detectron2.evaluation import COCOEvaluator, PascalVOCDetectionEvaluator
+from detectron2.utils.env import seed_all_rng
 from tiny import clone, plain_cfg, same_tensors, student_cfg
 
 from tadistill import DistillationDecayHook, add_tadistill_config
@@ -81,9 +83,46 @@ def test_the_weight_decays_by_its_schedule_also_after_a_resume(cfg, tmp_path):
     assert (tmp_path / "interrupted" / "student_final.pth").exists()
 
 
-def test_the_same_seed_gives_the_same_training(cfg, tmp_path):
-    from detectron2.utils.env import seed_all_rng
+def scalars(directory):
+    """What was written of each iteration, in the order of the last writing; without times."""
+    lines = {}
+    for line in (directory / "metrics.json").read_text().splitlines():
+        record = json.loads(line)
+        times = ("time", "data_time", "rank_data_time", "eta_seconds")
+        lines[record["iteration"]] = {k: v for k, v in record.items() if k not in times}
+    return lines
 
+
+def test_a_resumed_training_ends_and_writes_as_an_uninterrupted_one(cfg, tmp_path):
+    cfg.SOLVER.MAX_ITER, cfg.SOLVER.CHECKPOINT_PERIOD = 46, 13
+    seed_all_rng(cfg.SEED)
+    whole, _ = train(cfg)
+
+    cfg.OUTPUT_DIR = str(tmp_path / "interrupted")
+    seed_all_rng(cfg.SEED)
+    train(cfg, stop=30)
+    seed_all_rng(cfg.SEED + 1)  # as if nobody had set a seed: it comes from the checkpoint
+    resumed, steps = train(cfg, resume=True)
+    assert steps[0][0] == 26
+    assert resumed.seed == whole.seed
+    assert same_tensors(*(clone(t.model.state_dict()) for t in (resumed, whole)))
+
+    expected, found = (scalars(tmp_path / name) for name in ("run", "interrupted"))
+    assert {iteration: found[iteration] for iteration in expected} == expected
+    assert {"tad/gate_logit", "tad/decay", "loss_tad_feature", "lr"} <= set(found[39])
+
+
+def test_evaluations_in_between_change_nothing_in_the_training(cfg, tmp_path):
+    states = []
+    for period, name in ((0, "without"), (2, "with")):
+        cfg.DATASETS.TEST, cfg.TEST.EVAL_PERIOD = ("mine",), period
+        cfg.OUTPUT_DIR = str(tmp_path / name)
+        seed_all_rng(cfg.SEED)
+        states.append(clone(train(cfg)[0].model.state_dict()))
+    assert same_tensors(*states)
+
+
+def test_the_same_seed_gives_the_same_training(cfg, tmp_path):
     states = []
     for name in ("first", "second"):
         cfg.OUTPUT_DIR = str(tmp_path / name)

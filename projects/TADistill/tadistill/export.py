@@ -5,9 +5,10 @@ import os
 
 import torch
 from detectron2.config import CfgNode, get_cfg
-from detectron2.utils.file_io import PathManager
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
+
+from .files import written_whole
 
 logger = logging.getLogger(__name__)
 
@@ -55,15 +56,15 @@ def export_student(
         for name, tensor in model.state_dict().items()
         if not name.startswith("adapters.")  # which only the distillation needed
     }
-    PathManager.mkdirs(directory)
+    os.makedirs(directory, exist_ok=True)
     weights_path = os.path.join(directory, f"{name}.pth")
     config_path = os.path.join(directory, f"{name}.yaml")
 
     student_cfg = student_config(cfg)
     student_cfg.MODEL.WEIGHTS = weights_path
-    with PathManager.open(weights_path, "wb") as f:
+    with written_whole(weights_path) as f:
         torch.save({"model": weights, "__author__": "tadistill"}, f)
-    with PathManager.open(config_path, "w") as f:
+    with written_whole(config_path, "w") as f:
         f.write(student_cfg.dump())
     logger.info("The student alone, for stock Detectron2: %s and %s", weights_path, config_path)
     return weights_path, config_path

@@ -5,12 +5,12 @@ import math
 import os
 from collections import OrderedDict
 
-from detectron2.checkpoint import DetectionCheckpointer
 from detectron2.config import CfgNode
 from detectron2.evaluation import verify_results
 from detectron2.utils import comm
 from torch import nn
 
+from ..checkpoint import TrainingCheckpointer
 from ..errors import ConfigError
 from ..teacher import build_teacher
 from ..weights import load_all_weights
@@ -34,7 +34,7 @@ def evaluate_student(cfg: CfgNode, checkpoint_dir: str, resume: bool = False) ->
     """
     _check(cfg)
     path, source = cfg.MODEL.WEIGHTS, "MODEL.WEIGHTS"
-    checkpoints = DetectionCheckpointer(None, checkpoint_dir) if resume else None
+    checkpoints = TrainingCheckpointer(None, checkpoint_dir) if resume else None
     if checkpoints is not None and checkpoints.has_checkpoint():
         path, source = checkpoints.get_checkpoint_file(), "--resume"
     if not path:

@@ -6,6 +6,7 @@ import os
 from detectron2.config import CfgNode
 from detectron2.utils import comm
 
+from ..checkpoint import TrainingCheckpointer
 from ..errors import ConfigError
 
 _TRACES = ("last_checkpoint", "metrics.json", "*.pth")
@@ -24,6 +25,7 @@ def claim_run_directory(cfg: CfgNode, resume: bool) -> None:
     check_run_directory(cfg, resume)
     if resume:
         _keep_config(cfg.OUTPUT_DIR)
+        _end_last_line(os.path.join(cfg.OUTPUT_DIR, "metrics.json"))
 
 
 def check_run_directory(cfg: CfgNode, resume: bool) -> None:
@@ -40,12 +42,11 @@ def check_run_directory(cfg: CfgNode, resume: bool) -> None:
             f"OUTPUT_DIR {directory} holds a run already ({_listed(found)}). Continue it with "
             "--resume, or choose another OUTPUT_DIR"
         )
-    checkpoints = [name for name in found if name.endswith(".pth")]
-    if resume and checkpoints and "last_checkpoint" not in found:
+    weights = [name for name in found if name.endswith(".pth")]
+    if resume and weights and not TrainingCheckpointer(None, directory).has_checkpoint():
         raise ConfigError(
-            f"OUTPUT_DIR {directory} holds {_listed(checkpoints)}, but no file last_checkpoint "
-            "that says which of them --resume is to go on from: write the name of one into it, or "
-            "choose another OUTPUT_DIR"
+            f"OUTPUT_DIR {directory} holds {_listed(weights)}, but no checkpoint of a training "
+            "(model_*.pth) that --resume could go on from; choose another OUTPUT_DIR"
         )
 
 
@@ -81,3 +82,12 @@ def _keep_config(directory: str) -> None:
         ):
             number += 1
         os.replace(path, kept)
+
+
+def _end_last_line(path: str) -> None:
+    """Detectron2 goes on writing where the file ends, which may be in the middle of a line."""
+    if os.path.isfile(path) and os.path.getsize(path) > 0:
+        with open(path, "rb+") as file:
+            file.seek(-1, os.SEEK_END)
+            if file.read() != b"\n":
+                file.write(b"\n")

@@ -1,22 +1,52 @@
 """Detectron2's DefaultTrainer, with what a distilled training adds to it."""
 
 import os
+import weakref
 
 from detectron2.data import MetadataCatalog
 from detectron2.engine import DefaultTrainer, HookBase
 from detectron2.evaluation import COCOEvaluator, PascalVOCDetectionEvaluator
 from detectron2.utils import comm
 
+from ..checkpoint import TrainingCheckpointer
 from ..export import export_student
 from ..hooks import DistillationDecayHook
+from .data import ResumableLoader
 from .optimizer import build_optimizer
+from .randomness import SeedStepsHook
+from .smoothing import SmoothingHook
 
 
 class TADistillTrainer(DefaultTrainer):
     """Adds the decay of the distillation weight, ``SOLVER.OPTIMIZER``, COCO evaluation, and at the
     end ``student_final.pth`` and ``student_final.yaml`` in ``OUTPUT_DIR``. Trains a plain
     ``GeneralizedRCNN`` (a teacher, say) just as well.
+
+    A training that was interrupted and resumed ends, on a CPU bit for bit, as it would have without
+    the interruption: it sees the same images, drawn and augmented by the same random numbers.
+
+    Attributes:
+        seed: of the samplers, the augmentations and the steps. Drawn when the trainer is built
+            (after Detectron2's ``default_setup``: a function of ``cfg.SEED``), then kept in the
+            checkpoints.
     """
+
+    def __init__(self, cfg):
+        super().__init__(cfg)
+        self.checkpointer = TrainingCheckpointer(
+            self._trainer.model, cfg.OUTPUT_DIR, trainer=weakref.proxy(self)
+        )
+        self.seed = comm.shared_random_seed()
+
+    @classmethod
+    def build_train_loader(cls, cfg):
+        return ResumableLoader.from_cfg(cfg)
+
+    def train(self):
+        loader = self._trainer.data_loader
+        if isinstance(loader, ResumableLoader):  # and not that of a subclass
+            loader.start_at(self.start_iter, self.seed)
+        return super().train()
 
     @classmethod
     def build_optimizer(cls, cfg, model):
@@ -35,21 +65,20 @@ class TADistillTrainer(DefaultTrainer):
     def build_hooks(self):
         hooks = super().build_hooks()
         # Behind the iteration timer, which wants to be first, and before the writers.
-        hooks[1:1] = [ExportHook(self.cfg)]
+        hooks[1:1] = [SeedStepsHook(), SmoothingHook(), ExportHook(self.cfg)]
         if self.cfg.MODEL.META_ARCHITECTURE == "TADistillRCNN":
             hooks[1:1] = [DistillationDecayHook(self.cfg)]
         return hooks
 
-    if "state_dict" not in vars(DefaultTrainer):
+    def state_dict(self):
         # Detectron2 v0.6 leaves the optimizer out of its checkpoints, so that a resumed training
         # would start with no momentum; its main has it under this name.
+        return {**super().state_dict(), "_trainer": self._trainer.state_dict(), "seed": self.seed}
 
-        def state_dict(self):
-            return {**super().state_dict(), "_trainer": self._trainer.state_dict()}
-
-        def load_state_dict(self, state_dict):
-            super().load_state_dict(state_dict)
-            self._trainer.load_state_dict(state_dict["_trainer"])
+    def load_state_dict(self, state_dict):
+        super().load_state_dict(state_dict)
+        self._trainer.load_state_dict(state_dict["_trainer"])
+        self.seed = state_dict.get("seed", self.seed)  # which earlier checkpoints do not have
 
 
 class ExportHook(HookBase):

@@ -1,0 +1,5 @@
+"""Checkpoints on the disk."""
+
+from .training import TrainingCheckpointer
+
+__all__ = ["TrainingCheckpointer"]
