@@ -13,6 +13,7 @@ from tiny import clone, plain_cfg, same_tensors, student_cfg
 
 from tadistill import DistillationDecayHook, add_tadistill_config
 from tadistill.engine import TADistillTrainer, register_coco
+from tadistill.engine.nonfinite import explain_nonfinite
 from tadistill.engine.trainer import ExportHook
 
 pytestmark = pytest.mark.usefixtures("registered_datasets")
@@ -216,3 +217,55 @@ def test_other_datasets_are_scored_by_coco_in_a_folder_each(cfg, coco_files, tmp
 
     given = TADistillTrainer.build_evaluator(cfg, "mine", str(tmp_path / "given"))
     assert given._output_dir == str(tmp_path / "given")
+
+
+class TestALossThatIsNotFinite:
+    @pytest.fixture
+    def broken(self, cfg):
+        """A trainer whose third step is not finite, and what it raises."""
+
+        def breaks(name, value=float("nan")):
+            trainer = TADistillTrainer(cfg)
+            forward = trainer.model.forward
+
+            def spoilt(batch):
+                losses = forward(batch)
+                return {**losses, name: losses[name] * value} if trainer.iter == 2 else losses
+
+            trainer.model.forward = spoilt
+            with pytest.raises(FloatingPointError) as error:
+                trainer.train()
+            return str(error.value)
+
+        return breaks
+
+    @pytest.mark.parametrize("name", ["loss_tad_logit", "loss_rpn_loc"])
+    def test_is_named_with_iteration_and_images_and_the_batch_is_kept(
+        self, broken, name, tmp_path, coco_files
+    ):
+        text = broken(name)
+        assert text.startswith(f"iteration 2: {name} = nan\n")
+        path = tmp_path / "run" / "nonfinite_2_rank0.pth"
+        assert f"the batch is saved in {path}" in text
+        saved = torch.load(path, weights_only=True)
+        assert saved["iteration"] == 2
+        assert [k for k, v in saved["losses"].items() if v != v] == [name]
+        assert len(saved["batch"]) == 2
+        for image in saved["batch"]:
+            assert image["file_name"] in text
+            assert image["image"].shape[0] == 3
+            assert image["gt_boxes"].shape == (len(image["gt_classes"]), 4)
+
+    def test_of_another_process_is_said_to_be_that(self, tmp_path):
+        error = FloatingPointError("Loss became infinite or NaN")
+        explained = explain_nonfinite(error, 3, {"loss_cls": torch.tensor(1.0)}, None, "")
+        assert "iteration 3: every loss of this process is finite" in str(explained)
+
+    def test_weights_that_have_diverged_are_reported_too(self, cfg, tmp_path):
+        trainer = TADistillTrainer(cfg)
+        with torch.no_grad():
+            trainer.model.backbone.fpn_output2.weight.fill_(float("nan"))
+        with pytest.raises(FloatingPointError) as error:
+            trainer.train()
+        assert "Predicted boxes or scores contain Inf/NaN" in str(error.value)
+        assert torch.load(tmp_path / "run" / "nonfinite_0_rank0.pth")["losses"] == {}

@@ -12,6 +12,7 @@ from ..checkpoint import TrainingCheckpointer
 from ..export import export_student
 from ..hooks import DistillationDecayHook
 from .data import ResumableLoader
+from .nonfinite import LastLosses, explain_nonfinite
 from .optimizer import build_optimizer
 from .randomness import SeedStepsHook
 from .smoothing import SmoothingHook
@@ -37,6 +38,7 @@ class TADistillTrainer(DefaultTrainer):
             self._trainer.model, cfg.OUTPUT_DIR, trainer=weakref.proxy(self)
         )
         self.seed = comm.shared_random_seed()
+        self._last = LastLosses(self._trainer.model)
 
     @classmethod
     def build_train_loader(cls, cfg):
@@ -69,6 +71,22 @@ class TADistillTrainer(DefaultTrainer):
         if self.cfg.MODEL.META_ARCHITECTURE == "TADistillRCNN":
             hooks[1:1] = [DistillationDecayHook(self.cfg)]
         return hooks
+
+    def run_step(self):
+        """One step.
+
+        Raises:
+            FloatingPointError: naming the terms, the iteration and the images, if a loss is not
+                finite. The batch is saved in ``OUTPUT_DIR``.
+        """
+        self._last.clear()
+        try:
+            super().run_step()
+        except FloatingPointError as error:
+            batch = getattr(self._trainer.data_loader, "current", None)
+            raise explain_nonfinite(
+                error, self.iter, self._last.losses, batch, self.cfg.OUTPUT_DIR
+            ) from error
 
     def state_dict(self):
         # Detectron2 v0.6 leaves the optimizer out of its checkpoints, so that a resumed training
