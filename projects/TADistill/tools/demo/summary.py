@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from statistics import mean, stdev
 
+from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 NAMES = ("teacher", "baseline", "distilled")
@@ -38,12 +39,13 @@ def gain(rows: Sequence[dict]) -> str:
 
 def terminal_table(rows: Sequence[dict]) -> Table:
     """For the terminal."""
-    table = Table(caption=f"{gain(rows)}\n{CAVEAT}")
-    table.add_column("")
+    # Narrow, for terminals of 80 columns.
+    table = Table(caption=f"{gain(rows)}\n{CAVEAT}", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    table.add_column("", no_wrap=True)
     for heading, *_ in COLUMNS:
         table.add_column(heading, justify="right")
     for name in NAMES:
-        table.add_row(name, *_cells(rows, name))
+        table.add_row(name, *(cell.replace(" ± ", "±") for cell in _cells(rows, name)))
     return table
 
 
