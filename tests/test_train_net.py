@@ -4,7 +4,9 @@ import json
 import logging
 import os
 import re
+import resource
 import runpy
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -169,6 +171,29 @@ def test_a_resumed_training_goes_on_where_the_other_stopped(run_dir, arguments, 
     kept = interrupted / "config_before_resume_1.yaml"
     assert kept.read_text() == "the config it was begun with"
 
+    end = [weights(d / "student_final.pth") for d in (run_dir, interrupted)]
+    assert same_tensors(*end)
+
+
+def test_a_disk_that_is_full_costs_nothing_that_was_written(run_dir, arguments, tmp_path):
+    interrupted = tmp_path / "interrupted"
+    interrupted.mkdir()
+    checkpoint = interrupted / "model_0000002.pth"
+    shutil.copy(run_dir / checkpoint.name, checkpoint)
+    limit = checkpoint.stat().st_size // 2  # for any file
+
+    result = subprocess.run(
+        [sys.executable, str(SCRIPT), *arguments, "--resume", "OUTPUT_DIR", str(interrupted)],
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)),
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert result.returncode != 0
+    assert f"{interrupted}/model_0000005.pth cannot be written" in result.stderr
+    assert [path.name for path in interrupted.glob("*.p*")] == [checkpoint.name]
+
+    run(arguments, interrupted, "--resume")
     end = [weights(d / "student_final.pth") for d in (run_dir, interrupted)]
     assert same_tensors(*end)
 

@@ -2,6 +2,7 @@
 
 import itertools
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -125,6 +126,14 @@ def test_another_image_takes_the_place_of_one_that_the_mapper_skips(cfg):
     assert all(len(batch) == 3 for batch in found)
     assert {i % 2 for i in itertools.chain(*ids(found))} == {1}
     assert found == batches(cfg, map_record=skips)
+
+
+def test_an_image_that_is_gone_is_named(cfg):
+    def read(record):
+        Path("nowhere", record["file_name"]).read_bytes()
+
+    with pytest.raises(OSError, match=r"the training image \d+\.png cannot be read: .*--resume"):
+        batches(cfg, map_record=read)
 
 
 def test_the_last_batch_is_at_hand(cfg):

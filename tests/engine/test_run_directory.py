@@ -101,6 +101,13 @@ def test_a_metrics_file_that_ends_in_the_middle_of_a_line_goes_on_on_a_new_one(c
     assert (directory / "metrics.json").read_text() == '{"a": 1}\n{"a"\n'
 
 
+def test_a_place_that_cannot_be_written_to_is_found_before_the_training(cfg, tmp_path):
+    (tmp_path / "file").touch()
+    cfg.OUTPUT_DIR = str(tmp_path / "file" / "run")
+    with pytest.raises(ConfigError, match=f"OUTPUT_DIR {cfg.OUTPUT_DIR} cannot be written to"):
+        claim_run_directory(cfg, resume=False)
+
+
 def test_the_first_free_directory_is_the_path_or_is_numbered(tmp_path):
     path = tmp_path / "eval"
     for expected in (path, tmp_path / "eval_2", tmp_path / "eval_3"):

@@ -1,5 +1,6 @@
 """The trainer: decay as scheduled and after a resume, and the student at the end."""
 
+import errno
 import json
 from pathlib import Path
 from types import SimpleNamespace
@@ -7,11 +8,13 @@ from types import SimpleNamespace
 import pytest
 import torch
 from detectron2.engine import HookBase
+from detectron2.engine.hooks import PeriodicCheckpointer
 from detectron2.evaluation import COCOEvaluator, PascalVOCDetectionEvaluator
 from detectron2.utils.env import seed_all_rng
 from tiny import clone, plain_cfg, same_tensors, student_cfg
 
 from tadistill import DistillationDecayHook, add_tadistill_config
+from tadistill.checkpoint import TrainingCheckpointer
 from tadistill.engine import TADistillTrainer, register_coco
 from tadistill.engine.nonfinite import explain_nonfinite
 from tadistill.engine.trainer import ExportHook
@@ -177,6 +180,13 @@ def test_hooks_are_each_there_once_before_the_writers(cfg):
         assert names.index("IterationTimer") < names.index(name) < names.index("PeriodicWriter")
 
 
+def test_checkpoints_are_saved_and_read_by_one_that_writes_them_whole(cfg):
+    trainer = TADistillTrainer(cfg)
+    [periodic] = [h for h in trainer._hooks if isinstance(h, PeriodicCheckpointer)]
+    assert periodic.checkpointer is trainer.checkpointer
+    assert isinstance(trainer.checkpointer, TrainingCheckpointer)
+
+
 @pytest.mark.parametrize(("iteration", "exported"), [(4, False), (5, True), (6, True)])
 def test_the_student_is_exported_at_the_end_and_past_it(cfg, tmp_path, iteration, exported):
     hook = ExportHook(cfg)
@@ -217,6 +227,17 @@ def test_other_datasets_are_scored_by_coco_in_a_folder_each(cfg, coco_files, tmp
 
     given = TADistillTrainer.build_evaluator(cfg, "mine", str(tmp_path / "given"))
     assert given._output_dir == str(tmp_path / "given")
+
+
+def test_a_full_disk_is_said_to_be_that(cfg, tmp_path):
+    class Writes(HookBase):
+        def after_step(self):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    trainer = TADistillTrainer(cfg)
+    trainer.register_hooks([Writes()])
+    with pytest.raises(OSError, match=f"disk of OUTPUT_DIR {tmp_path}/run is full.*--resume"):
+        trainer.train()
 
 
 class TestALossThatIsNotFinite:

@@ -152,6 +152,15 @@ class _SeededImages(Dataset):
         position, index = place
         with seeded(self.seed, IMAGES, self._rank, position):
             # A mapper may skip a record; as in Detectron2, another one takes its place.
-            while (mapped := self._mapper(self._records[index])) is None:
+            while (mapped := self._map(self._records[index])) is None:
                 index = np.random.randint(len(self._records))
             return mapped
+
+    def _map(self, record: dict) -> dict | None:
+        try:
+            return self._mapper(record)
+        except OSError as error:
+            raise OSError(
+                f"the training image {record.get('file_name')} cannot be read: {error}. When it "
+                "can, continue from the last checkpoint with --resume"
+            ) from error

@@ -2,6 +2,7 @@
 
 import glob
 import os
+import tempfile
 
 from detectron2.config import CfgNode
 from detectron2.utils import comm
@@ -29,13 +30,14 @@ def claim_run_directory(cfg: CfgNode, resume: bool) -> None:
 
 
 def check_run_directory(cfg: CfgNode, resume: bool) -> None:
-    """Without ``resume`` the directory must not hold a run. With it, a run there must have a last
-    checkpoint to go on from.
+    """The directory can be written to, and is made if need be. Without ``resume`` it must not hold
+    a run. With it, a run there must have a checkpoint to go on from.
 
     Raises:
         ConfigError: naming ``OUTPUT_DIR`` and what lies there.
     """
     directory = cfg.OUTPUT_DIR
+    _check_writable(directory)
     found = _traces_of_a_run(directory)
     if not resume and found:
         raise ConfigError(
@@ -48,6 +50,15 @@ def check_run_directory(cfg: CfgNode, resume: bool) -> None:
             f"OUTPUT_DIR {directory} holds {_listed(weights)}, but no checkpoint of a training "
             "(model_*.pth) that --resume could go on from; choose another OUTPUT_DIR"
         )
+
+
+def _check_writable(directory: str) -> None:
+    try:
+        os.makedirs(directory, exist_ok=True)
+        with tempfile.TemporaryFile(dir=directory):
+            pass
+    except OSError as error:
+        raise ConfigError(f"OUTPUT_DIR {directory} cannot be written to: {error}") from error
 
 
 def free_directory(path: str) -> str:

@@ -1,5 +1,6 @@
 """Detectron2's DefaultTrainer, with what a distilled training adds to it."""
 
+import errno
 import os
 import weakref
 
@@ -16,6 +17,8 @@ from .nonfinite import LastLosses, explain_nonfinite
 from .optimizer import build_optimizer
 from .randomness import SeedStepsHook
 from .smoothing import SmoothingHook
+
+_DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class TADistillTrainer(DefaultTrainer):
@@ -34,9 +37,6 @@ class TADistillTrainer(DefaultTrainer):
 
     def __init__(self, cfg):
         super().__init__(cfg)
-        self.checkpointer = TrainingCheckpointer(
-            self._trainer.model, cfg.OUTPUT_DIR, trainer=weakref.proxy(self)
-        )
         self.seed = comm.shared_random_seed()
         self._last = LastLosses(self._trainer.model)
 
@@ -45,10 +45,25 @@ class TADistillTrainer(DefaultTrainer):
         return ResumableLoader.from_cfg(cfg)
 
     def train(self):
+        """Trains from ``start_iter`` on.
+
+        Raises:
+            OSError: if the disk is full; also of an image that cannot be read.
+            FloatingPointError: see :meth:`run_step`.
+        """
         loader = self._trainer.data_loader
         if isinstance(loader, ResumableLoader):  # and not that of a subclass
             loader.start_at(self.start_iter, self.seed)
-        return super().train()
+        try:
+            return super().train()
+        except OSError as error:
+            if error.errno not in _DISK_FULL:
+                raise
+            raise OSError(
+                error.errno,
+                f"the disk of OUTPUT_DIR {self.cfg.OUTPUT_DIR} is full ({error.strerror}). "
+                "What is written there already is whole: make room, and continue with --resume",
+            ) from error
 
     @classmethod
     def build_optimizer(cls, cfg, model):
@@ -65,6 +80,10 @@ class TADistillTrainer(DefaultTrainer):
         return COCOEvaluator(dataset_name, output_dir=output_folder, use_fast_impl=False)
 
     def build_hooks(self):
+        # Here, and not behind DefaultTrainer.__init__: one of the hooks is to save with it.
+        self.checkpointer = TrainingCheckpointer(
+            self._trainer.model, self.cfg.OUTPUT_DIR, trainer=weakref.proxy(self)
+        )
         hooks = super().build_hooks()
         # Behind the iteration timer, which wants to be first, and before the writers.
         hooks[1:1] = [SeedStepsHook(), SmoothingHook(), ExportHook(self.cfg)]

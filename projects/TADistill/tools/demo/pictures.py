@@ -209,7 +209,7 @@ def draw_gates(axes, gate_curves):
             axes.plot(iterations, values, color=colour, linewidth=1.2, alpha=0.35)
             axes.plot(iterations, smooth, color=colour, linewidth=4, solid_capstyle="round")
         labels.append((smooth[-1], label, colour))
-    axes.set(ylim=(-0.02, 1.04), yticks=[0, 0.25, 0.5, 0.75, 1])
+    axes.set(ylim=(-0.02, 1.1), yticks=[0, 0.25, 0.5, 0.75, 1])
     style_curve_axes(axes, "Gates: share of regions where the teacher wins", "iteration")
     label_curves(axes, labels, 0.09)
 

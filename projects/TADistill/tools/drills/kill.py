@@ -19,6 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import zipfile
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -40,10 +41,15 @@ TIMES = ("time", "data_time", "rank_data_time", "eta_seconds")
 
 
 class Training:
-    """A training of the drill, in a folder of its own."""
+    """A training of the drill, in a folder of its own.
+
+    Attributes:
+        not_whole: files of weights that a kill left behind cut short.
+    """
 
     def __init__(self, directory: Path, data: Path):
         self.directory = directory
+        self.not_whole: list[str] = []
         self._arguments = [
             *("--config-file", "configs/quick_schedules/tadistill_instant_test.yaml"),
             *register("train", data),
@@ -86,6 +92,11 @@ class Training:
             if due():
                 process.send_signal(signal.SIGKILL)
                 if process.wait() == -signal.SIGKILL:
+                    self.not_whole += [
+                        path.name
+                        for path in self.directory.glob("*.pth")
+                        if not zipfile.is_zipfile(path)
+                    ]
                     return self._log().splitlines()[-1]
                 break
             time.sleep(0.0005)
@@ -155,6 +166,7 @@ def differences(training: Training, whole: Training) -> list[str]:
     found, expected = training.state(), whole.state()
     different = [name for name in expected if found.get(name) != expected[name]]
     different += [name for name in found if name not in expected]
+    different += training.not_whole
 
     records: dict[int, dict] = {}
     for record in whole.lines():
