@@ -36,7 +36,7 @@ def setup(args):
     cfg = get_cfg()
     add_tadistill_config(cfg)
     if args.config_file:
-        merge_file(cfg, args.config_file, "--config-file", allow_unsafe=True)
+        merge_file(cfg, args.config_file, "--config-file")
     merge_opts(cfg, args.opts, "the end of the command line")
     return cfg
 

@@ -33,7 +33,7 @@ def main(args: argparse.Namespace) -> None:
     cfg = get_cfg()
     add_tadistill_config(cfg)
     config_file = args.config_file or os.path.join(directory, "config.yaml")
-    merge_file(cfg, config_file, "--config-file", allow_unsafe=True)
+    merge_file(cfg, config_file, "--config-file")
     on_cpu = cfg.clone()
     on_cpu.MODEL.DEVICE = "cpu"
     student = load_student(on_cpu, args.checkpoint, "CHECKPOINT")

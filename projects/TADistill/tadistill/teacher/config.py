@@ -6,7 +6,7 @@ from detectron2.utils.file_io import PathManager
 
 from ..config import add_tadistill_config
 from ..errors import ConfigError
-from ..merging import merge_file, merge_opts
+from ..merging import is_address, merge_file, merge_opts
 
 KEY = "MODEL.TADISTILL.TEACHER"
 
@@ -14,9 +14,9 @@ KEY = "MODEL.TADISTILL.TEACHER"
 def teacher_config(cfg: CfgNode) -> CfgNode:
     """The config that ``CONFIG_FILE`` and ``OPTS`` describe, on the student's device.
 
-    The file may come from another project: keys that Detectron2 does not know are kept. It is
-    read as plain YAML, so it cannot run code. A student of an earlier distillation may teach: its
-    ``TADistillRCNN`` is a plain ``GeneralizedRCNN`` then.
+    The file may come from another project: keys that Detectron2 does not know are kept. It and
+    its ``_BASE_`` are plain YAML on this machine, so they cannot run code. A student of an earlier
+    distillation may teach: its ``TADistillRCNN`` is a plain ``GeneralizedRCNN`` then.
 
     Raises:
         ConfigError: naming the config key, if there is no such file or it cannot be read.
@@ -26,7 +26,7 @@ def teacher_config(cfg: CfgNode) -> CfgNode:
     add_tadistill_config(teacher_cfg)
     teacher_cfg.set_new_allowed(True)
     path = _config_path(node.CONFIG_FILE)
-    merge_file(teacher_cfg, path, f"{KEY}.CONFIG_FILE", allow_unsafe=False)
+    merge_file(teacher_cfg, path, f"{KEY}.CONFIG_FILE")
     merge_opts(teacher_cfg, node.OPTS, f"{KEY}.OPTS")
 
     if teacher_cfg.MODEL.META_ARCHITECTURE == "TADistillRCNN":
@@ -65,7 +65,7 @@ def _config_path(name: str) -> str:
             f"{KEY}.CONFIG_FILE is empty: give the teacher's YAML file, or a name in the model zoo "
             'such as "COCO-Detection/faster_rcnn_R_101_FPN_3x.yaml"'
         )
-    if PathManager.isfile(name):
+    if is_address(name) or PathManager.isfile(name):
         return name
     path = _zoo_path(name)
     if path is None:
