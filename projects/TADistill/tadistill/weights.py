@@ -4,10 +4,10 @@ is evaluated as noise.
 
 import logging
 
-from detectron2.checkpoint import DetectionCheckpointer
 from detectron2.utils.file_io import PathManager
 from torch import nn
 
+from .checkpoint import TADistillCheckpointer
 from .errors import ConfigError
 
 # Parts of which a model that fits the file has all.
@@ -16,7 +16,7 @@ _ALL_OR_NOTHING = ("backbone.", "proposal_generator.", "roi_heads.box_")
 _COUNTERS = "num_batches_tracked"
 
 
-class _StrictCheckpointer(DetectionCheckpointer):
+class _StrictCheckpointer(TADistillCheckpointer):
     """Remembers what did not fit instead of only logging it."""
 
     def _load_model(self, checkpoint):
@@ -27,10 +27,11 @@ class _StrictCheckpointer(DetectionCheckpointer):
 def load_all_weights(model: nn.Module, path: str, key: str, advice: str = "") -> None:
     """Loads ``path`` into ``model``; every parameter and buffer must come from the file.
 
-    Reads what Detectron2 reads (``.pth``, the zoo's ``.pkl``, URLs, ``detectron2://``). And the
-    other way round: the model must have every tensor of the file's backbone, RPN and box head, or
-    the weights of a deeper backbone would fill a shallower one. Other keys of the file (a mask
-    head, adapters, an optimizer) are ignored with a line in the log.
+    Reads what Detectron2 reads (``.pth``, the zoo's ``.pkl``, URLs, ``detectron2://``) and
+    ``.safetensors``, without running anything that is in the file. And the other way round: the
+    model must have every tensor of the file's backbone, RPN and box head, or the weights of a
+    deeper backbone would fill a shallower one. Other keys of the file (a mask head, adapters, an
+    optimizer) are ignored with a line in the log.
 
     Args:
         model: a Detectron2 model.
@@ -40,8 +41,8 @@ def load_all_weights(model: nn.Module, path: str, key: str, advice: str = "") ->
 
     Raises:
         ConfigError: naming ``key``, the file and the keys, if the file is missing or
-            unreadable, or lacks a tensor of the model, or has it in another shape, or has more of
-            the same parts than the model.
+            unreadable or could run code (``UnsafeFileError``), or lacks a tensor of the model,
+            or has it in another shape, or has more of the same parts than the model.
     """
     try:
         local_path = PathManager.get_local_path(path)
@@ -53,7 +54,9 @@ def load_all_weights(model: nn.Module, path: str, key: str, advice: str = "") ->
     checkpointer = _StrictCheckpointer(model, save_to_disk=False)
     try:
         checkpointer.load(path, checkpointables=[])
-    except Exception as e:  # pickle, zip and torch each fail in their own way on a broken file
+    except ConfigError as e:
+        raise type(e)(f"{key}: {e}") from e
+    except Exception as e:  # what Detectron2's conversions make of names and shapes of others
         raise ConfigError(
             f"{key}: {path} is not a checkpoint of Detectron2: {type(e).__name__}: {e}"
         ) from e

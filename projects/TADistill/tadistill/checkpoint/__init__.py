@@ -1,5 +1,14 @@
-"""Checkpoints on the disk."""
+"""Weights and checkpoints: read without running anything that is in them, written whole."""
 
+from .checkpointer import TADistillCheckpointer
+from .errors import UnreadableFileError, UnsafeFileError
+from .reading import read_checkpoint
 from .training import TrainingCheckpointer
 
-__all__ = ["TrainingCheckpointer"]
+__all__ = [
+    "TADistillCheckpointer",
+    "TrainingCheckpointer",
+    "UnreadableFileError",
+    "UnsafeFileError",
+    "read_checkpoint",
+]

@@ -6,18 +6,18 @@ import re
 import zipfile
 
 import torch
-from detectron2.checkpoint import DetectionCheckpointer
 
 from ..errors import ConfigError
 from ..files import written_whole
+from .checkpointer import TADistillCheckpointer
 
 logger = logging.getLogger(__name__)
 
 _NAME = re.compile(r"model_(\d+|final)\.pth")  # as Detectron2's PeriodicCheckpointer names them
 
 
-class TrainingCheckpointer(DetectionCheckpointer):
-    """Detectron2's checkpointer, for a training that may be killed at any moment."""
+class TrainingCheckpointer(TADistillCheckpointer):
+    """For a training that may be killed at any moment."""
 
     def save(self, name: str, **kwargs) -> None:
         """As fvcore's ``Checkpointer.save``, whole or not at all.

@@ -80,6 +80,11 @@ def check_datasets(cfg: CfgNode, names: Mapping[str, Sequence[str]]) -> None:
     Raises:
         ConfigError: naming the config key and the dataset.
     """
+    if cfg.MODEL.LOAD_PROPOSALS:
+        raise ConfigError(
+            "MODEL.LOAD_PROPOSALS is True: Detectron2 unpickles the files of precomputed "
+            "proposals, and a pickle can run code; set it to False, and an RPN proposes"
+        )
     first: tuple[str, list[str]] | None = None
     for key, name in ((key, name) for key, group in names.items() for name in group):
         if name not in DatasetCatalog.list():

@@ -10,6 +10,7 @@ from detectron2.evaluation import COCOEvaluator, PascalVOCDetectionEvaluator
 from detectron2.utils import comm
 
 from ..checkpoint import TrainingCheckpointer
+from ..errors import ConfigError
 from ..export import export_student
 from ..hooks import DistillationDecayHook
 from .data import ResumableLoader
@@ -24,7 +25,7 @@ _DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 class TADistillTrainer(DefaultTrainer):
     """Adds the decay of the distillation weight, ``SOLVER.OPTIMIZER``, COCO evaluation, and at the
     end ``student_final.pth`` and ``student_final.yaml`` in ``OUTPUT_DIR``. Trains a plain
-    ``GeneralizedRCNN`` (a teacher, say) just as well.
+    ``GeneralizedRCNN`` (a teacher, say) just as well. Runs no code of the weights that it reads.
 
     A training that was interrupted and resumed ends, on a CPU bit for bit, as it would have without
     the interruption: it sees the same images, drawn and augmented by the same random numbers.
@@ -78,6 +79,13 @@ class TADistillTrainer(DefaultTrainer):
             output_folder = os.path.join(cfg.OUTPUT_DIR, "inference", dataset_name * several)
         # pycocotools' scores, which every build of Detectron2 has.
         return COCOEvaluator(dataset_name, output_dir=output_folder, use_fast_impl=False)
+
+    def resume_or_load(self, resume=True):
+        resumed = resume and self.checkpointer.has_checkpoint()
+        try:
+            super().resume_or_load(resume)
+        except ConfigError as e:
+            raise type(e)(f"{'--resume' if resumed else 'MODEL.WEIGHTS'}: {e}") from e
 
     def build_hooks(self):
         # Here, and not behind DefaultTrainer.__init__: one of the hooks is to save with it.

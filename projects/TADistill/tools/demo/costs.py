@@ -10,13 +10,13 @@ from itertools import islice
 from statistics import mean, median
 
 import torch
-from detectron2.checkpoint import DetectionCheckpointer
 from detectron2.config import CfgNode
 from detectron2.data import build_detection_test_loader, build_detection_train_loader
 from detectron2.modeling import build_model
 from detectron2.utils.analysis import FlopCountAnalysis
 from detectron2.utils.events import EventStorage
 
+from tadistill.checkpoint import TADistillCheckpointer
 from tadistill.engine import TADistillTrainer
 
 WARMUP_ROUNDS = 2
@@ -45,7 +45,7 @@ def measure_costs(cfgs: Mapping[str, CfgNode]) -> dict[str, dict[str, float]]:
     with EventStorage():
         iteration = _interleaved(steps, batches)
     for name, model in models.items():
-        DetectionCheckpointer(model).load(cfgs[name].MODEL.WEIGHTS)
+        TADistillCheckpointer(model).load(cfgs[name].MODEL.WEIGHTS)
         model.eval()
     with torch.no_grad():
         image = _interleaved(models, images)
@@ -68,7 +68,7 @@ def measure_costs(cfgs: Mapping[str, CfgNode]) -> dict[str, dict[str, float]]:
 
 def _load(cfg: CfgNode) -> torch.nn.Module:
     model = build_model(cfg)
-    DetectionCheckpointer(model).load(cfg.MODEL.WEIGHTS)
+    TADistillCheckpointer(model).load(cfg.MODEL.WEIGHTS)
     return model
 
 

@@ -1,0 +1,135 @@
+"""The checkpointer: what Detectron2's own makes of a file, without its unpickling."""
+
+import pickle
+from types import SimpleNamespace
+from urllib.parse import urlparse
+
+import pytest
+import torch
+from detectron2.checkpoint import DetectionCheckpointer
+from fvcore.common.checkpoint import Checkpointer
+from safetensors.torch import save_file
+from tiny import build, clone, liven, plain_cfg, same_tensors
+
+from tadistill.checkpoint import TADistillCheckpointer, UnreadableFileError
+from tadistill.errors import ConfigError
+
+
+def source():
+    return liven(build(plain_cfg(), seed=2)).state_dict()
+
+
+def write(path, kind):
+    """Weights of a tiny detector, as somebody else names them."""
+    state = source()
+    arrays = {name: tensor.numpy() for name, tensor in state.items()}
+    stem = arrays["backbone.bottom_up.stem.conv1.weight"]
+    if kind == "zoo":
+        path = path.with_suffix(".pkl")
+        path.write_bytes(pickle.dumps({"model": arrays, "__author__": "somebody"}))
+    elif kind == "torchvision, converted":
+        path = path.with_suffix(".pkl")
+        content = {"stem.conv1.weight": stem, "stem.conv1.norm.bias": stem[:, 0, 0, 0]}
+        content = {"model": content, "__author__": "torchvision", "matching_heuristics": True}
+        path.write_bytes(pickle.dumps(content))
+    elif kind == "Caffe2":
+        path = path.with_suffix(".pkl")
+        blobs = {"conv1_w": stem, "conv1_w_momentum": stem, "res_conv1_bn_b": stem[:, 0, 0, 0]}
+        path.write_bytes(pickle.dumps({"blobs": blobs}, 2))
+    elif kind == "pycls":
+        path = path.with_suffix(".pyth")
+        torch.save({"model_state": {"stem.conv1.weight": torch.from_numpy(stem)}}, path)
+    else:
+        path = path.with_suffix(".pth")
+        module = {f"module.{name}": tensor for name, tensor in state.items()}
+        contents = {"named": {"model": state}, "bare": state, "parallel": {"model": module}}
+        torch.save(contents[kind], path)
+    return str(path)
+
+
+def loaded(checkpointer_class, path):
+    model = build(plain_cfg(), seed=1)
+    checkpointer_class(model, save_to_disk=False).load(path)
+    return clone(model.state_dict())
+
+
+@pytest.mark.parametrize(
+    "kind",
+    ["zoo", "torchvision, converted", "Caffe2", "pycls", "named", "bare", "parallel"],
+)
+def test_a_model_gets_what_detectron2_gives_it(tmp_path, kind):
+    path = write(tmp_path / "weights", kind)
+    ours = loaded(TADistillCheckpointer, path)
+    assert same_tensors(ours, loaded(DetectionCheckpointer, path))
+    stem = "backbone.bottom_up.stem.conv1.weight"
+    assert torch.equal(ours[stem], source()[stem])
+
+
+def test_a_model_gets_its_weights_from_safetensors(tmp_path):
+    path = str(tmp_path / "weights.safetensors")
+    save_file(source(), path)
+    assert same_tensors(loaded(TADistillCheckpointer, path), source())
+
+
+def test_a_training_is_saved_and_found_again(tmp_path):
+    model = build(plain_cfg())
+    optimizer = torch.optim.AdamW(model.parameters())
+    optimizer.zero_grad()
+    sum(parameter.sum() for parameter in model.parameters()).backward()
+    optimizer.step()
+    expected = clone(model.state_dict())
+    checkpointer = TADistillCheckpointer(model, str(tmp_path), optimizer=optimizer)
+    checkpointer.save("model_0000004", iteration=4)
+
+    other = build(plain_cfg(), seed=1)
+    resumed = torch.optim.AdamW(other.parameters(), lr=5.0)
+    checkpointer = TADistillCheckpointer(other, str(tmp_path), optimizer=resumed)
+    assert checkpointer.resume_or_load("", resume=True) == {"iteration": 4}
+    assert same_tensors(other.state_dict(), expected)
+    saved, found = optimizer.state_dict(), resumed.state_dict()
+    assert found["param_groups"] == saved["param_groups"]
+    assert found["state"].keys() == saved["state"].keys()
+    assert all(same_tensors(found["state"][i], saved["state"][i]) for i in saved["state"])
+
+
+class TestAnAddressWithAQuery:
+    """Which only Detectron2 main knows: it keeps the address while it loads."""
+
+    @pytest.fixture
+    def read(self, tmp_path):
+        path = write(tmp_path / "weights", "named")
+        checkpointer = TADistillCheckpointer(None, save_to_disk=False)
+
+        def read(query):
+            checkpointer._parsed_url_during_load = urlparse(f"https://somewhere/a.pth{query}")
+            return checkpointer._load_file(path)
+
+        return SimpleNamespace(read=read, checkpointer=checkpointer, path=path)
+
+    def test_can_ask_for_matching(self, read):
+        assert read.read("?matching_heuristics=True")["matching_heuristics"] is True
+        for query in ("", "?matching_heuristics=False"):
+            assert "matching_heuristics" not in read.read(query)
+
+    def test_cannot_ask_for_anything_else(self, read):
+        with pytest.raises(ConfigError) as error:
+            read.read("?matching_heuristics=True&unpickle=1")
+        assert str(error.value).startswith("https://somewhere/a.pth?matching_heuristics=True&")
+        assert "unpickle" in str(error.value)
+
+
+def test_a_file_that_failed_does_not_keep_the_next_from_being_read(tmp_path, monkeypatch):
+    def load(self, path):  # as Detectron2 main begins and ends it
+        assert self._parsed_url_during_load is None
+        self._parsed_url_during_load = urlparse(path)
+        Checkpointer.load(self, path)
+        self._parsed_url_during_load = None
+
+    monkeypatch.setattr(DetectionCheckpointer, "load", load)
+    model = build(plain_cfg(), seed=1)
+    checkpointer = TADistillCheckpointer(model, save_to_disk=False)
+    (tmp_path / "broken.pth").write_bytes(b"PK\x03\x04")
+    with pytest.raises(UnreadableFileError):
+        checkpointer.load(str(tmp_path / "broken.pth"))
+    checkpointer.load(write(tmp_path / "weights", "named"))
+    assert same_tensors(model.state_dict(), source())
