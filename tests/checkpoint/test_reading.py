@@ -27,6 +27,13 @@ WEIGHTS = OrderedDict(
 ARRAYS = {"conv1_w": np.ones((2, 3), np.float32), "conv1_b": np.arange(2, dtype=np.float32)}
 
 
+class OfOtherCode:
+    """What another library may have in its own checkpoints."""
+
+    def __init__(self):
+        self.value = 3
+
+
 def saved(path, content, **options):
     torch.save(content, path, **options)
     return str(path)
@@ -98,6 +105,19 @@ class TestTorch:
         assert repr(read_checkpoint(path)["trainer"]) == repr(state)
         with pytest.raises(pickle.UnpicklingError):  # as strict as before, once it is read
             torch.load(path, weights_only=True)
+
+    def test_what_other_code_has_marked_as_safe_is_not_safe_here(self, tmp_path):
+        path = saved(tmp_path / "a.pth", {"model": WEIGHTS, "other": OfOtherCode()})
+        before = list(torch.serialization.get_safe_globals())
+        torch.serialization.add_safe_globals([OfOtherCode])
+        try:
+            with pytest.raises(UnsafeFileError, match="OfOtherCode"):
+                read_checkpoint(path)
+            assert set(torch.serialization.get_safe_globals()) == {*before, OfOtherCode}
+            assert torch.load(path, weights_only=True)["other"].value == 3
+        finally:
+            torch.serialization.clear_safe_globals()
+            torch.serialization.add_safe_globals(before)
 
     @pytest.mark.parametrize("version", [1, 2])
     def test_arrays_of_either_numpy_are_equal(self, tmp_path, version):

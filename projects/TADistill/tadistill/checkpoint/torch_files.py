@@ -39,7 +39,7 @@ def read_torch(path: str):
             "before 0.2. If you trust it, load it and save it again"
         )
     try:
-        with _admitting(_NUMPY):
+        with _admitting_only(_NUMPY):
             return resolve(torch.load(path, map_location="cpu", weights_only=True))
     except Exception as e:  # pickle, zip and torch each fail in their own way on a broken file
         name = _unsafe_global(path)
@@ -58,9 +58,10 @@ _NUMPY = [_stand_in_called(name) for name in STAND_INS]
 
 
 @contextmanager
-def _admitting(classes: list[type]) -> Iterator[None]:
-    """What ``torch.serialization.safe_globals`` does, which torch 2.4 does not have yet."""
-    before = torch.serialization.get_safe_globals()
+def _admitting_only(classes: list[type]) -> Iterator[None]:
+    """``weights_only`` with ``classes``, and without what other code has marked as safe."""
+    before = list(torch.serialization.get_safe_globals())  # torch 2.4 gives its own list
+    torch.serialization.clear_safe_globals()
     torch.serialization.add_safe_globals(classes)
     try:
         yield
