@@ -17,6 +17,7 @@ from .box_coding import class_deltas, encode_boxes
 from .box_head import BoxHeadOutputs
 from .ground_truth import padded_gt_boxes
 from .levels import LevelPair
+from .normalizers import mask_normalizers
 from .options import BoxOptions, DistillationOptions, FeatureOptions, LogitOptions
 from .regions import Regions
 from .terms import box_term, feature_term, gaussian_mask, logit_term
@@ -40,7 +41,8 @@ def distillation_losses(
 ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     """The terms that weigh anything, times their lambda but not w(t), and the pulse of their gates.
 
-    Computed in float32, whatever autocast does around it.
+    Computed in float32, whatever autocast does around it. In a distributed training each process
+    calls this in each step, since they count ``N_l`` together: see :mod:`tadistill.normalizers`.
 
     Args:
         options: weights, gates and forms.
@@ -107,7 +109,7 @@ def _feature(
         maps_S.append(map_S)
         maps_T.append(map_T)
         masks.append(gaussian_mask(gt_boxes, map_S.shape[-2:], pair.student.stride, options.sigma))
-    return options.weight * feature_term(maps_S, maps_T, masks)
+    return options.weight * feature_term(maps_S, maps_T, masks, mask_normalizers(masks))
 
 
 def _logit(

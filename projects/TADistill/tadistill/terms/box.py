@@ -18,8 +18,9 @@ def box_term(
         beta: where smooth L1 turns from L2 to L1, in units of deltas; 0 is L1, as in Detectron2.
 
     Returns:
-        A scalar, float32, normalised by all R proposals as Detectron2's ``loss_box_reg`` is. With
-        no gate open it is 0, with a graph.
+        A scalar, float32, normalised by all R proposals as Detectron2's ``loss_box_reg`` is: in a
+        distributed training by those of this process (why: :mod:`tadistill.normalizers`). With no
+        gate open it is 0, with a graph.
     """
     student_deltas = student_deltas.float()
     # Behind a closed gate the target is the student itself: the difference is then 0, whatever

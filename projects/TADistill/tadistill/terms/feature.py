@@ -10,6 +10,7 @@ def feature_term(
     student_features: Sequence[Tensor],
     teacher_features: Sequence[Tensor],
     masks: Sequence[Tensor],
+    normalizers: Sequence[Tensor] | None = None,
 ) -> Tensor:
     """``L_feat = mean_l 1 / (2 N_l C) sum_n,c,i,j M (A^l(F_S^l) - F_T^l)^2``,  ``N_l = max(1, sum M)``
 
@@ -17,6 +18,8 @@ def feature_term(
         student_features: per level ``A^l(F_S^l)``, the adapted maps, (N, C, H, W).
         teacher_features: per level ``F_T^l``, of the same shapes.
         masks: per level ``M``, (N, H, W).
+        normalizers: per level ``N_l``, where it is not that of these images alone: see
+            :func:`tadistill.normalizers.mask_normalizers`.
 
     Returns:
         A scalar, float32. Where M is zero everywhere it is 0, with a graph.
@@ -24,11 +27,15 @@ def feature_term(
     Raises:
         ValueError: if two maps differ in shape.
     """  # noqa: E501
+    if normalizers is None:
+        normalizers = [mask.sum().clamp(min=1) for mask in masks]
     losses = []
-    for student, teacher, mask in zip(student_features, teacher_features, masks, strict=True):
+    for student, teacher, mask, normalizer in zip(
+        student_features, teacher_features, masks, normalizers, strict=True
+    ):
         if student.shape != teacher.shape:  # which would broadcast
             raise ValueError(f"maps of shapes {student.shape} and {teacher.shape} do not compare")
         channels = teacher.shape[1]
         error = (student.float() - teacher.float().detach()).square().sum(dim=1)  # (N, H, W)
-        losses.append((mask * error).sum() / (2 * channels * mask.sum().clamp(min=1)))
+        losses.append((mask * error).sum() / (2 * channels * normalizer))
     return torch.stack(losses).mean()

@@ -22,7 +22,8 @@ def logit_term(
             of all K+1 probabilities.
 
     Returns:
-        A scalar, float32, normalised by all R proposals as Detectron2's ``loss_cls`` is. With no
+        A scalar, float32, normalised by all R proposals as Detectron2's ``loss_cls`` is: in a
+        distributed training by those of this process (why: :mod:`tadistill.normalizers`). With no
         gate open it is 0, with a graph.
     """
     divergence = {"kl": _kl, "bce": _bce}[loss]
