@@ -4,13 +4,15 @@
 python train_net.py --config-file configs/…/distilled.yaml            # train
 python train_net.py --config-file … --eval-only MODEL.WEIGHTS …       # AP of the student
 python train_net.py --config-file … --eval-teacher                    # AP of the teacher
+
+In several processes: --num-gpus 8, or torchrun --nproc-per-node 8 train_net.py --config-file …
 """
 
 import os
 import sys
 
 from detectron2.config import get_cfg
-from detectron2.engine import default_setup, launch
+from detectron2.engine import default_setup
 from detectron2.utils import comm
 from detectron2.utils.logger import setup_logger
 
@@ -24,7 +26,10 @@ from tadistill.engine import (
     evaluate_student,
     evaluate_teacher,
     free_directory,
+    join_torchrun,
+    launch,
     register_coco,
+    started_by_torchrun,
 )
 from tadistill.errors import ConfigError
 from tadistill.merging import merge_file, merge_opts
@@ -64,11 +69,12 @@ def evaluate(cfg, args):
 def main(args):
     """What each process runs. Returns the evaluation's results."""
     cfg = setup(args)
+    join_torchrun(cfg, args)
     if args.eval_only or args.eval_teacher:
         return evaluate(cfg, args)
 
     cfg.freeze()
-    check_before_training(cfg)
+    check_before_training(cfg, comm.get_world_size())
     claim_run_directory(cfg, args.resume)
     start_logging(cfg, args)
     trainer = TADistillTrainer(cfg)
@@ -79,16 +85,12 @@ def main(args):
 if __name__ == "__main__":
     args = argument_parser().parse_args()
     try:
-        if args.num_gpus * args.num_machines > 1:
-            # Here an error is one line; out of one of many processes it is a page.
-            check_before_launch(setup(args), args)
-        launch(
-            main,
-            args.num_gpus,
-            num_machines=args.num_machines,
-            machine_rank=args.machine_rank,
-            dist_url=args.dist_url,
-            args=(args,),
-        )
+        if started_by_torchrun() or args.num_gpus * args.num_machines <= 1:
+            main(args)
+        else:
+            cfg = setup(args)
+            # Said once here, and not by each of the processes.
+            check_before_launch(cfg, args)
+            launch(main, cfg, args)
     except ConfigError as error:
         sys.exit(f"error: {error}")

@@ -1,4 +1,4 @@
-"""The command line: Detectron2's own, two arguments more, and none of them swallowed."""
+"""The command line: Detectron2's own, three arguments more, and none of them swallowed."""
 
 import pytest
 
@@ -38,6 +38,18 @@ def test_an_argument_behind_the_config_keys_is_named(late, capsys):
         argument_parser().parse_args(["MODEL.DEVICE", "cpu", *late])
     assert end.value.code == 2
     assert f"error: {late[0]} comes after the config keys" in capsys.readouterr().err
+
+
+def test_processes_wait_for_each_other_as_long_as_in_detectron2_or_as_said():
+    assert argument_parser().parse_args([]).dist_timeout == 30 * 60
+    assert argument_parser().parse_args(["--dist-timeout", "2.5"]).dist_timeout == 2.5
+
+
+@pytest.mark.parametrize("value", ["0", "-3", "nan", "inf", "soon"])
+def test_a_timeout_that_is_none(value, capsys):
+    with pytest.raises(SystemExit):
+        argument_parser().parse_args([f"--dist-timeout={value}"])
+    assert "--dist-timeout" in capsys.readouterr().err
 
 
 def test_an_unknown_argument_is_named(capsys):

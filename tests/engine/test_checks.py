@@ -9,7 +9,12 @@ from detectron2.data import DatasetCatalog, MetadataCatalog
 from detectron2.utils.file_io import PathManager
 from tiny import plain_cfg
 
-from tadistill.engine import check_before_launch, check_before_training, register_coco
+from tadistill.engine import (
+    argument_parser,
+    check_before_launch,
+    check_before_training,
+    register_coco,
+)
 from tadistill.engine.checks import check_datasets
 from tadistill.errors import ConfigError
 
@@ -77,6 +82,22 @@ def test_a_gpu_that_is_there_is_no_problem(cfg, monkeypatch):
     cfg.MODEL.DEVICE = "cuda"
     cfg.SOLVER.AMP.ENABLED = True
     check_before_training(cfg)
+
+
+@pytest.mark.parametrize(
+    ("images", "reference", "processes", "number"),
+    [(8, 0, 3, 3), (1, 0, 2, 2), (8, 3, 4, 3), (8, 4, 3, None), (8, 0, 4, None), (3, 0, 1, None)],
+)
+def test_a_batch_that_the_processes_cannot_share(cfg, images, reference, processes, number):
+    cfg.SOLVER.IMS_PER_BATCH, cfg.SOLVER.REFERENCE_WORLD_SIZE = images, reference
+    if number is None:
+        check_before_training(cfg, processes)
+        return
+    with pytest.raises(ConfigError) as error:
+        check_before_training(cfg, processes)
+    assert f"SOLVER.IMS_PER_BATCH is {images}" in str(error.value)
+    name = "SOLVER.REFERENCE_WORLD_SIZE" if reference else "the number of processes"
+    assert f"{name} is {number}" in str(error.value)
 
 
 def test_mixed_precision_without_a_gpu(cfg):
@@ -224,8 +245,8 @@ class TestBeforeProcessesAreLaunched:
         monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
 
     def args(self, **changes):
-        stock = {"num_gpus": 2, "machine_rank": 0, "resume": False}
-        return argparse.Namespace(**{**stock, "eval_only": False, "eval_teacher": False, **changes})
+        args = argument_parser().parse_args(["--num-gpus", "2"])
+        return argparse.Namespace(**{**vars(args), **changes})
 
     def refusal(self, cfg, **changes):
         with pytest.raises(ConfigError) as error:
@@ -234,9 +255,26 @@ class TestBeforeProcessesAreLaunched:
 
     @pytest.mark.parametrize("mode", [{}, {"eval_only": True}, {"eval_teacher": True}])
     def test_each_needs_a_gpu(self, cfg, monkeypatch, mode):
-        monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
+        monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+        cfg.MODEL.DEVICE = "cuda"
         text = self.refusal(cfg, **mode)
-        assert text.startswith("--num-gpus is 2, but torch sees 0 GPUs")
+        assert text.startswith("--num-gpus is 2, but torch sees 1 GPUs")
+        assert "MODEL.DEVICE cpu" in text
+
+    def test_on_the_cpu_there_may_be_any_number_of_them(self, cfg, monkeypatch):
+        monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
+        check_before_launch(cfg, self.args(eval_only=True))
+
+    def test_each_gets_as_many_images(self, cfg):
+        cfg.SOLVER.IMS_PER_BATCH = 6
+        text = self.refusal(cfg, num_machines=2)
+        assert "SOLVER.IMS_PER_BATCH is 6" in text
+        assert "the number of processes is 4" in text
+        check_before_launch(cfg, self.args(num_machines=2, eval_only=True))
+
+    def test_several_machines_need_an_address(self, cfg):
+        text = self.refusal(cfg, num_machines=2, dist_url="auto", eval_only=True)
+        assert text.startswith("--dist-url is 'auto', but --num-machines is 2")
 
     def test_the_datasets_are_checked(self, cfg):
         cfg.DATASETS.TRAIN = ("nobodys",)

@@ -4,6 +4,7 @@ from .arguments import argument_parser
 from .checks import check_before_launch, check_before_training
 from .datasets import register_coco
 from .evaluation import evaluate_student, evaluate_teacher
+from .processes import join_torchrun, launch, started_by_torchrun
 from .run_directory import claim_run_directory, free_directory
 from .trainer import TADistillTrainer
 
@@ -16,5 +17,8 @@ __all__ = [
     "evaluate_student",
     "evaluate_teacher",
     "free_directory",
+    "join_torchrun",
+    "launch",
     "register_coco",
+    "started_by_torchrun",
 ]

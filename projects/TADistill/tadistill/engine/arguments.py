@@ -1,8 +1,10 @@
-"""Detectron2's command line, with two arguments more."""
+"""Detectron2's command line, with three arguments more."""
 
 import argparse
+import math
 
 from detectron2.engine import default_argument_parser
+from detectron2.engine.launch import DEFAULT_TIMEOUT
 
 
 class _Parser(argparse.ArgumentParser):
@@ -20,7 +22,7 @@ class _Parser(argparse.ArgumentParser):
 
 def argument_parser() -> argparse.ArgumentParser:
     """``--config-file``, ``--eval-only``, ``--resume``, ``--num-gpus``… as everywhere in
-    Detectron2, and ``--eval-teacher`` and ``--register-coco``.
+    Detectron2, and ``--eval-teacher``, ``--register-coco`` and ``--dist-timeout``.
     """
     stock = default_argument_parser()
     parser = _Parser(
@@ -40,4 +42,20 @@ def argument_parser() -> argparse.ArgumentParser:
         help="register a dataset in COCO format under NAME, for DATASETS.TRAIN or DATASETS.TEST; "
         "may be given more than once",
     )
+    parser.add_argument(
+        "--dist-timeout",
+        type=_seconds,
+        default=DEFAULT_TIMEOUT.total_seconds(),
+        metavar="SECONDS",
+        help="of several processes: how long one waits for the others, at the start and at each "
+        "exchange, before it gives up (default: %(default)g). More than the longest evaluation "
+        "takes to score, for which all wait",
+    )
     return parser
+
+
+def _seconds(text: str) -> float:
+    seconds = float(text)
+    if not 0 < seconds < math.inf:
+        raise argparse.ArgumentTypeError(f"{text} is no number of seconds above zero")
+    return seconds

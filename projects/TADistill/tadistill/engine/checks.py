@@ -10,18 +10,24 @@ from detectron2.data import DatasetCatalog, MetadataCatalog
 from detectron2.utils.file_io import PathManager
 
 from ..errors import ConfigError
+from .processes import on_gpu
 from .run_directory import check_run_directory
 
 
-def check_before_training(cfg: CfgNode) -> None:
+def check_before_training(cfg: CfgNode, num_processes: int = 1) -> None:
     """Checks device and datasets for training and the evaluation that ends it.
 
     The teacher is checked when the model is built: see :mod:`tadistill.teacher.build`.
+
+    Args:
+        cfg: the student's config.
+        num_processes: among which each batch is divided.
 
     Raises:
         ConfigError: naming the config key, the value found and what to do.
     """
     check_device(cfg)
+    check_batch(cfg, num_processes)
     if not cfg.DATASETS.TRAIN:
         raise ConfigError("DATASETS.TRAIN is empty: name a dataset to train on")
     check_datasets(cfg, {"DATASETS.TRAIN": cfg.DATASETS.TRAIN, "DATASETS.TEST": cfg.DATASETS.TEST})
@@ -32,16 +38,22 @@ def check_before_launch(cfg: CfgNode, args: argparse.Namespace) -> None:
     """Checks, in the process that is to launch others, what each of them would fail at.
 
     Raises:
-        ConfigError: as :func:`check_before_training`; also if there are fewer GPUs than
-            ``--num-gpus`` asks for.
+        ConfigError: as :func:`check_before_training`; also if ``MODEL.DEVICE`` is a GPU and there
+            are fewer of them than ``--num-gpus`` asks for.
     """
-    if args.num_gpus > torch.cuda.device_count():
+    if on_gpu(cfg) and args.num_gpus > torch.cuda.device_count():
         raise ConfigError(
             f"--num-gpus is {args.num_gpus}, but torch sees {torch.cuda.device_count()} GPUs on "
-            "this machine; several processes need a GPU each"
+            "this machine; each process needs one. For processes on the CPU add "
+            '"MODEL.DEVICE cpu" to the command'
+        )
+    if args.num_machines > 1 and args.dist_url == "auto":
+        raise ConfigError(
+            f"--dist-url is 'auto', but --num-machines is {args.num_machines}: give an address "
+            "that all of them reach, tcp://HOST:PORT of the machine with --machine-rank 0"
         )
     if not (args.eval_only or args.eval_teacher):
-        check_before_training(cfg)
+        check_before_training(cfg, args.num_gpus * args.num_machines)
         if args.machine_rank == 0:
             check_run_directory(cfg, args.resume)
 
@@ -56,14 +68,26 @@ def check_initial_weights(cfg: CfgNode) -> None:
         )
 
 
+def check_batch(cfg: CfgNode, num_processes: int) -> None:
+    """Checks that each process gets as many images as the others."""
+    # With a reference, Detectron2 keeps the share of one process as it was for that many.
+    reference = cfg.SOLVER.REFERENCE_WORLD_SIZE
+    shares = reference or num_processes
+    if cfg.SOLVER.IMS_PER_BATCH % shares:
+        key = "SOLVER.REFERENCE_WORLD_SIZE" if reference else "the number of processes"
+        raise ConfigError(
+            f"SOLVER.IMS_PER_BATCH is {cfg.SOLVER.IMS_PER_BATCH}, the images of all processes "
+            f"together, and {key} is {shares}; make the batch a multiple of it"
+        )
+
+
 def check_device(cfg: CfgNode) -> None:
-    on_gpu = cfg.MODEL.DEVICE.startswith("cuda")
-    if on_gpu and not torch.cuda.is_available():
+    if on_gpu(cfg) and not torch.cuda.is_available():
         raise ConfigError(
             f"MODEL.DEVICE is {cfg.MODEL.DEVICE!r}, but this machine has no GPU that torch can "
             'use; to train on the CPU add "MODEL.DEVICE cpu" to the command'
         )
-    if cfg.SOLVER.AMP.ENABLED and not on_gpu:
+    if cfg.SOLVER.AMP.ENABLED and not on_gpu(cfg):
         raise ConfigError(
             "SOLVER.AMP.ENABLED is True, but Detectron2's mixed-precision trainer needs a GPU "
             f"and MODEL.DEVICE is {cfg.MODEL.DEVICE!r}; set it to False"

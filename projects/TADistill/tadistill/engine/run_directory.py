@@ -19,12 +19,19 @@ def claim_run_directory(cfg: CfgNode, resume: bool) -> None:
     When a run is resumed, the config that it was started with is kept beside the new one.
 
     Raises:
-        ConfigError: see :func:`check_run_directory`.
+        ConfigError: see :func:`check_run_directory`; in each process of a distributed training,
+            and before any of them has written there.
     """
-    if not comm.is_main_process():  # which alone writes there
-        return
-    check_run_directory(cfg, resume)
-    if resume:
+    problem = None
+    if comm.is_main_process():
+        try:
+            check_run_directory(cfg, resume)
+        except ConfigError as error:
+            problem = str(error)
+    problem = comm.all_gather(problem)[0]
+    if problem:
+        raise ConfigError(problem)
+    if resume and comm.is_main_process():
         _keep_config(cfg.OUTPUT_DIR)
         _end_last_line(os.path.join(cfg.OUTPUT_DIR, "metrics.json"))
 

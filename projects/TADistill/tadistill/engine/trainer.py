@@ -4,10 +4,18 @@ import errno
 import os
 import weakref
 
+import torch.distributed as dist
 from detectron2.data import MetadataCatalog
-from detectron2.engine import DefaultTrainer, HookBase
+from detectron2.engine import (
+    DefaultTrainer,
+    HookBase,
+    SimpleTrainer,
+    TrainerBase,
+    create_ddp_model,
+)
 from detectron2.evaluation import COCOEvaluator, PascalVOCDetectionEvaluator
 from detectron2.utils import comm
+from torch.nn.parallel import DistributedDataParallel
 
 from ..checkpoint import TrainingCheckpointer
 from ..errors import ConfigError
@@ -16,6 +24,7 @@ from ..hooks import DistillationDecayHook
 from .data import ResumableLoader
 from .nonfinite import LastLosses, explain_nonfinite
 from .optimizer import build_optimizer
+from .processes import on_gpu
 from .randomness import SeedStepsHook
 from .smoothing import SmoothingHook
 
@@ -37,9 +46,26 @@ class TADistillTrainer(DefaultTrainer):
     """
 
     def __init__(self, cfg):
-        super().__init__(cfg)
+        if comm.get_world_size() == 1 or on_gpu(cfg):
+            super().__init__(cfg)
+        else:
+            self._init_on_cpus(cfg)
         self.seed = comm.shared_random_seed()
         self._last = LastLosses(self._trainer.model)
+
+    def _init_on_cpus(self, cfg):
+        """``DefaultTrainer.__init__``, whose model in several processes is on a GPU each."""
+        TrainerBase.__init__(self)
+        cfg = self.auto_scale_workers(cfg, comm.get_world_size())
+        model = self.build_model(cfg)
+        optimizer = self.build_optimizer(cfg, model)
+        data_loader = self.build_train_loader(cfg)
+        model = create_ddp_model(model, device_ids=None, broadcast_buffers=False)
+        self._trainer = SimpleTrainer(model, data_loader, optimizer)
+        self.scheduler = self.build_lr_scheduler(cfg, optimizer)
+        self.start_iter, self.max_iter = 0, cfg.SOLVER.MAX_ITER
+        self.cfg = cfg
+        self.register_hooks(self.build_hooks())
 
     @classmethod
     def build_train_loader(cls, cfg):
@@ -65,6 +91,17 @@ class TADistillTrainer(DefaultTrainer):
                 f"the disk of OUTPUT_DIR {self.cfg.OUTPUT_DIR} is full ({error.strerror}). "
                 "What is written there already is whole: make room, and continue with --resume",
             ) from error
+
+    @classmethod
+    def test(cls, cfg, model, evaluators=None):
+        """As ``DefaultTrainer.test``, of the model that a checkpoint has: the main process's. The
+        others' differ from it in the running statistics of BatchNorm, which each process gathers
+        from its own images.
+        """
+        if isinstance(model, DistributedDataParallel):
+            for buffer in model.module.buffers():
+                dist.broadcast(buffer, src=0)
+        return super().test(cfg, model, evaluators)
 
     @classmethod
     def build_optimizer(cls, cfg, model):
