@@ -28,7 +28,7 @@ from tadistill.normalizers import mask_normalizers
 TERMS = ("feature", "logit", "box")
 
 
-def in_processes(function, directory: Path, *arguments, timeout: float = 60) -> list:
+def in_processes(function, directory: Path, *arguments, timeout: float = 300) -> list:
     """What ``function(*arguments)`` returns in each of two processes on the CPU."""
     args = argument_parser().parse_args(
         ["--num-gpus", "2", "--dist-url", "auto", "--dist-timeout", str(timeout)]
@@ -152,7 +152,7 @@ ALL_PROPOSALS = ("MODEL.ROI_HEADS.BATCH_SIZE_PER_IMAGE", 10_000)
 def everything(teacher_files: TeacherFiles, combinations, run_dir: Path) -> dict:
     """All that two processes are asked in one session, since each takes seconds to start."""
     return {
-        "steps": _steps_of_each_scenario(teacher_files, combinations),
+        "steps": steps_of_each_scenario(teacher_files, combinations),
         "uneven": _uneven_step(teacher_files),
         "normalizers": mask_normalizers(masks_of(comm.get_rank())),
         "exchanged": _exchanged(),
@@ -160,7 +160,7 @@ def everything(teacher_files: TeacherFiles, combinations, run_dir: Path) -> dict
     }
 
 
-def _steps_of_each_scenario(teacher_files, combinations) -> dict:
+def steps_of_each_scenario(teacher_files, combinations) -> dict:
     steps = {}
     for weights in combinations:
         model = in_ddp(distilled(teacher_files, weights))

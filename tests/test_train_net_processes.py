@@ -51,7 +51,7 @@ def run(command, output_dir):
         env={**os.environ, "PYTHONPATH": os.pathsep.join(paths), "OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
-        timeout=240,
+        timeout=500,
     )
 
 
@@ -76,10 +76,10 @@ def detections(directory):
 def killed(arguments, tmp_path_factory):
     """A training by torchrun of which one process was killed."""
     directory = tmp_path_factory.mktemp("output") / "run"
-    start = time.monotonic()
-    done = run(torchrun(MORTAL_SCRIPT, *arguments, "--dist-timeout", "30"), directory)
+    done = run(torchrun(MORTAL_SCRIPT, *arguments), directory)
+    seconds = time.time() - float((directory / "stricken_at").read_text())
     left = {path.name: path.read_text() for path in directory.glob("*.txt*")}
-    return directory, done, left, time.monotonic() - start
+    return directory, done, left, seconds
 
 
 @pytest.fixture(scope="module")
@@ -96,7 +96,7 @@ def test_a_process_that_dies_ends_the_job(killed):
     directory, done, logs, seconds = killed
     assert done.returncode != 0
     assert "Signal 9 (SIGKILL)" in done.stderr
-    assert seconds < 120
+    assert seconds < 60  # where one process would wait for another half an hour
     assert names(directory, "*.pth") == ["model_0000001.pth"]
     for rank, name in enumerate(RANKS):
         assert f"Rank of current process: {rank}. World size: 2" in logs[name]

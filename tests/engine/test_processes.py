@@ -173,13 +173,13 @@ class TestLaunch:
     def test_ends_when_a_process_hangs_or_dies(self, tmp_path):
         start = time.monotonic()
         with pytest.raises(SystemExit) as end:
-            in_processes(wait_for_one_that_hangs_and_then_dies, tmp_path, tmp_path, timeout=3)
+            in_processes(wait_for_one_that_hangs_and_then_dies, tmp_path, tmp_path, timeout=10)
         text = str(end.value)
         assert text == "error: process 1 terminated with signal SIGKILL, and with it the whole job"
         waited, message = (tmp_path / "waited").read_text().split(maxsplit=1)
-        assert float(waited) == pytest.approx(3, abs=2)
-        assert re.search("time", message, re.IGNORECASE)
-        assert time.monotonic() - start < 60
+        assert 9 < float(waited) < 60
+        assert re.search("timed? ?out", message, re.IGNORECASE)
+        assert time.monotonic() - start < 240
 
     def test_what_is_the_users_to_mend_is_one_line_out_of_a_process_too(self, monkeypatch, cfg):
         def main(args):
