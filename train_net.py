@@ -28,6 +28,7 @@ from tadistill.engine import (
     free_directory,
     join_torchrun,
     launch,
+    log_notices,
     register_coco,
     started_by_torchrun,
 )
@@ -74,9 +75,10 @@ def main(args):
         return evaluate(cfg, args)
 
     cfg.freeze()
-    check_before_training(cfg, comm.get_world_size())
+    notices = check_before_training(cfg, comm.get_world_size())
     claim_run_directory(cfg, args.resume)
     start_logging(cfg, args)
+    log_notices(notices)
     trainer = TADistillTrainer(cfg)
     trainer.resume_or_load(resume=args.resume)
     return trainer.train()

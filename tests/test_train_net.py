@@ -133,6 +133,13 @@ class TestATraining:
         assert f"The student alone, for stock Detectron2: {run_dir}/student_final.pth" in log
         assert "Nothing sets the weight" not in log
 
+    def test_says_once_what_is_in_the_data_sets_and_whose_classes_are_known(self, run_dir):
+        log = (run_dir / "log.txt").read_text()
+        assert len(re.findall(r"INFO: DATASETS\.TRAIN: tiny_train \(.*\): 6 images, ", log)) == 1
+        assert len(re.findall(r"INFO: DATASETS\.TEST: tiny_val \(.*\): 6 images, ", log)) == 1
+        assert log.count("the names of the teacher's classes are not known") == 1
+        assert log.index("DATASETS.TRAIN: tiny_train") < log.index("Starting training")
+
     def test_exports_the_student_of_the_last_checkpoint(self, run_dir):
         final, student = (
             weights(run_dir / "model_final.pth"),
@@ -238,6 +245,8 @@ class TestAnEvaluation:
     def test_of_the_teacher_prints_its_ap(self, arguments, tmp_path, teacher_files):
         results = run(arguments, tmp_path, "--eval-teacher")
         log = (tmp_path / "eval_teacher" / "log.txt").read_text()
+        assert "DATASETS.TEST: tiny_val (" in log
+        assert "the names of the teacher's classes are not known" in log
         assert "Evaluation results for bbox" in log
         assert re.search(r"copypaste: [0-9.]+,", log)
         assert str(teacher_files.weights) in log

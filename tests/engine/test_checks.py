@@ -6,6 +6,7 @@ import json
 import pytest
 import torch
 from detectron2.data import DatasetCatalog, MetadataCatalog
+from detectron2.utils import comm
 from detectron2.utils.file_io import PathManager
 from tiny import plain_cfg
 
@@ -187,16 +188,19 @@ def test_annotations_to_test_on_that_coco_cannot_score(cfg, coco_files, tmp_path
     path = register_changed("bare", coco_files, tmp_path, without)
     cfg.DATASETS.TEST = ("bare",)
     text = refusal(cfg)
-    assert f"DATASETS.TEST: {total - 1} of {total} annotations of bare have no {key!r}" in text
-    assert str(path) in text
+    assert (
+        f"DATASETS.TEST: bare ({path}): {total - 1} of {total} annotations have no {key!r}" in text
+    )
     cfg.DATASETS.TRAIN = ("bare",)  # read already when it is to be tested on
-    assert f"annotations of bare have no {key!r}" in refusal(cfg)
+    assert f"annotations have no {key!r}" in refusal(cfg)
 
 
 def test_nothing_to_test_on(cfg, coco_files, tmp_path):
-    register_changed("empty", coco_files, tmp_path, lambda content: content.pop("annotations"))
+    path = register_changed(
+        "empty", coco_files, tmp_path, lambda content: content.pop("annotations")
+    )
     cfg.DATASETS.TEST = ("empty",)
-    assert "DATASETS.TEST: empty has no annotations" in refusal(cfg)
+    assert f"DATASETS.TEST: empty ({path}) has no annotations" in refusal(cfg)
 
 
 @pytest.mark.parametrize("key", ["iscrowd", "area"])
@@ -208,6 +212,37 @@ def test_annotations_to_train_on_need_less(cfg, coco_files, tmp_path, key):
     register_changed("bare", coco_files, tmp_path, without)
     cfg.DATASETS.TRAIN = ("bare",)
     check_before_training(cfg)
+
+
+def test_annotations_are_examined_and_what_was_counted_is_handed_on(cfg, coco_files, tmp_path):
+    def flatten(content):
+        content["annotations"][0]["bbox"][2] = 0
+
+    path = register_changed("flat", coco_files, tmp_path, flatten)
+    cfg.DATASETS.TRAIN = ("mine", "flat")
+    train, flat, test = check_before_training(cfg)
+    assert train.text.startswith("DATASETS.TRAIN: mine (")
+    assert flat.text.startswith(f"DATASETS.TRAIN: flat ({path}): 6 images")
+    assert test.text.startswith("DATASETS.TEST: mine (")
+    assert [notice.warns for notice in (train, flat, test)] == [False, True, False]
+
+
+def test_a_missing_image_is_known_before_the_training(cfg, coco_files, tmp_path):
+    register_changed(
+        "gone",
+        coco_files,
+        tmp_path,
+        lambda content: content["images"][0].update(file_name="gone.png"),
+    )
+    cfg.DATASETS.TEST = ("gone",)
+    text = refusal(cfg)
+    assert text.startswith("DATASETS.TEST: gone (")
+    assert "1 of 6 image files are not in" in text
+
+
+def test_one_process_of_several_examines_the_annotations(cfg, monkeypatch):
+    monkeypatch.setattr(comm, "is_main_process", lambda: False)
+    assert check_before_training(cfg) == []
 
 
 def test_weights_to_start_from_that_are_no_file(cfg, tmp_path):

@@ -4,6 +4,7 @@ from .arguments import argument_parser
 from .checks import check_before_launch, check_before_training
 from .datasets import register_coco
 from .evaluation import evaluate_student, evaluate_teacher
+from .notices import log_notices
 from .processes import join_torchrun, launch, started_by_torchrun
 from .run_directory import claim_run_directory, free_directory
 from .trainer import TADistillTrainer
@@ -19,6 +20,7 @@ __all__ = [
     "free_directory",
     "join_torchrun",
     "launch",
+    "log_notices",
     "register_coco",
     "started_by_torchrun",
 ]

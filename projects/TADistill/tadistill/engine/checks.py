@@ -1,27 +1,34 @@
 """What can be known to be wrong before the first step is spent."""
 
 import argparse
-import json
 from collections.abc import Mapping, Sequence
 
 import torch
 from detectron2.config import CfgNode
 from detectron2.data import DatasetCatalog, MetadataCatalog
+from detectron2.utils import comm
 from detectron2.utils.file_io import PathManager
 
 from ..errors import ConfigError
+from .annotations import examine_annotations
+from .notices import Notice
 from .processes import on_gpu
 from .run_directory import check_run_directory
+from .teacher_classes import check_teacher_classes, has_teacher
 
 
-def check_before_training(cfg: CfgNode, num_processes: int = 1) -> None:
+def check_before_training(cfg: CfgNode, num_processes: int = 1) -> list[Notice]:
     """Checks device and datasets for training and the evaluation that ends it.
 
-    The teacher is checked when the model is built: see :mod:`tadistill.teacher.build`.
+    The teacher is checked when the model is built: see :mod:`tadistill.teacher.build`. Its
+    classes' names alone are compared here.
 
     Args:
         cfg: the student's config.
         num_processes: among which each batch is divided.
+
+    Returns:
+        What there is to say of the datasets, for the log, which is not open yet.
 
     Raises:
         ConfigError: naming the config key, the value found and what to do.
@@ -30,8 +37,14 @@ def check_before_training(cfg: CfgNode, num_processes: int = 1) -> None:
     check_batch(cfg, num_processes)
     if not cfg.DATASETS.TRAIN:
         raise ConfigError("DATASETS.TRAIN is empty: name a dataset to train on")
-    check_datasets(cfg, {"DATASETS.TRAIN": cfg.DATASETS.TRAIN, "DATASETS.TEST": cfg.DATASETS.TEST})
+    notices = check_datasets(
+        cfg, {"DATASETS.TRAIN": cfg.DATASETS.TRAIN, "DATASETS.TEST": cfg.DATASETS.TEST}
+    )
     check_initial_weights(cfg)
+    if has_teacher(cfg):
+        # Its datasets have been found to have the same classes.
+        notices.append(check_teacher_classes(cfg, cfg.DATASETS.TRAIN[0]))
+    return notices
 
 
 def check_before_launch(cfg: CfgNode, args: argparse.Namespace) -> None:
@@ -94,12 +107,15 @@ def check_device(cfg: CfgNode) -> None:
         )
 
 
-def check_datasets(cfg: CfgNode, names: Mapping[str, Sequence[str]]) -> None:
-    """Checks that each dataset exists, can be read and has the model's classes.
+def check_datasets(cfg: CfgNode, names: Mapping[str, Sequence[str]]) -> list[Notice]:
+    """Checks that each dataset exists, can be read, is fit for use and has the model's classes.
 
     Args:
         cfg: the student's config.
         names: the datasets' names, by the config key that they stand in.
+
+    Returns:
+        What was counted in the annotations of each.
 
     Raises:
         ConfigError: naming the config key and the dataset.
@@ -109,6 +125,7 @@ def check_datasets(cfg: CfgNode, names: Mapping[str, Sequence[str]]) -> None:
             "MODEL.LOAD_PROPOSALS is True: Detectron2 unpickles the files of precomputed "
             "proposals, and a pickle can run code; set it to False, and an RPN proposes"
         )
+    notices = []
     first: tuple[str, list[str]] | None = None
     for key, name in ((key, name) for key, group in names.items() for name in group):
         if name not in DatasetCatalog.list():
@@ -117,9 +134,10 @@ def check_datasets(cfg: CfgNode, names: Mapping[str, Sequence[str]]) -> None:
                 f"--register-coco {name} ANNOTATIONS.json IMAGE_DIR, before any config keys"
             )
         check_files(key, name)
+        if comm.is_main_process():  # the others read the same files
+            notice = examine_annotations(key, name, scored=key == "DATASETS.TEST")
+            notices += [notice] if notice else []
         classes = _classes(key, name)
-        if key == "DATASETS.TEST":
-            _check_annotations(key, name)
         if classes is None:
             continue
         _check_class_count(cfg, key, name, classes)
@@ -129,6 +147,7 @@ def check_datasets(cfg: CfgNode, names: Mapping[str, Sequence[str]]) -> None:
                 f"{name} ({key}) and {first[0]} have other classes, or the same in another order: "
                 f"{_listed(classes)} and {_listed(first[1])}"
             )
+    return notices
 
 
 def check_files(key: str, name: str) -> None:
@@ -164,25 +183,6 @@ def _classes(key: str, name: str) -> list[str] | None:
                 f"{key}: {name} cannot be read from {source}: {type(e).__name__}: {e}"
             ) from e
     return metadata.get("thing_classes")
-
-
-def _check_annotations(key: str, name: str) -> None:
-    """pycocotools asks for more keys than Detectron2's loader, and only after the training."""
-    json_file = MetadataCatalog.get(name).get("json_file")
-    if not json_file:
-        return
-    with PathManager.open(json_file) as f:
-        annotations = json.load(f).get("annotations")
-    if not annotations:
-        raise ConfigError(f"{key}: {name} has no annotations in {json_file}: nothing can be scored")
-    for needed in ("iscrowd", "area"):
-        lacking = sum(needed not in annotation for annotation in annotations)
-        if lacking:
-            raise ConfigError(
-                f"{key}: {lacking} of {len(annotations)} annotations of {name} have no "
-                f"{needed!r}, which COCO's evaluation needs; add it in {json_file} "
-                "(iscrowd: 0, area: width times height of the box)"
-            )
 
 
 def _listed(classes: list[str]) -> str:

@@ -15,6 +15,8 @@ from ..errors import ConfigError
 from ..teacher import build_teacher
 from ..weights import load_all_weights
 from .checks import check_datasets, check_device
+from .notices import log_notices
+from .teacher_classes import check_teacher_classes
 from .trainer import TADistillTrainer
 
 
@@ -69,6 +71,7 @@ def evaluate_teacher(cfg: CfgNode) -> OrderedDict:
     student can expect to hear.
     """
     _check(cfg)
+    log_notices([check_teacher_classes(cfg, cfg.DATASETS.TEST[0])])
     return _test(cfg, build_teacher(cfg).detect)
 
 
@@ -92,7 +95,7 @@ def _check(cfg: CfgNode) -> None:
     check_device(cfg)
     if not cfg.DATASETS.TEST:
         raise ConfigError("DATASETS.TEST is empty: name a dataset to evaluate on")
-    check_datasets(cfg, {"DATASETS.TEST": cfg.DATASETS.TEST})
+    log_notices(check_datasets(cfg, {"DATASETS.TEST": cfg.DATASETS.TEST}))
     if cfg.TEST.AUG.ENABLED:
         raise ConfigError(
             "TEST.AUG.ENABLED is True: test-time augmentation is left to Detectron2's own "
