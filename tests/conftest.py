@@ -6,7 +6,18 @@ import os
 import pytest
 import torch
 from detectron2.data import DatasetCatalog, MetadataCatalog
+from hypothesis import HealthCheck, settings
 from tiny import CocoFiles, TeacherFiles, save_teacher, teacher_cfg, write_coco
+
+# A machine may be busy. tools/drills/fuzz.py has a profile of many more examples.
+settings.register_profile(
+    "tests",
+    settings(),
+    max_examples=40,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile("tests")
 
 
 @pytest.fixture(scope="session", autouse=True)

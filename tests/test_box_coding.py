@@ -1,23 +1,21 @@
 import math
 
+import numpy as np
 import pytest
 import torch
 from detectron2.modeling.box_regression import Box2BoxTransform
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from reference import boxes as reference
+from strategies import box_rows, counts, number_rows, precisions
 
 from tadistill.box_coding import class_deltas, encode_boxes
 
 WEIGHTS = [(10.0, 10.0, 5.0, 5.0), (1.0, 1.0, 1.0, 1.0), (30.0, 20.0, 15.0, 7.0)]
-# In quarters of a pixel, so that float32 has the same boxes.
-coordinate = st.integers(-800, 5600).map(lambda q: q / 4)
-side = st.integers(4, 3200).map(lambda q: q / 4)
-box = st.builds(lambda x, y, w, h: [x, y, x + w, y + h], coordinate, coordinate, side, side)
 
 
 def float32(rows):
-    return torch.tensor(rows, dtype=torch.float32).reshape(-1, 4)
+    return torch.tensor(np.array(rows), dtype=torch.float32).reshape(-1, 4)
 
 
 def random_boxes(count, seed):
@@ -27,17 +25,30 @@ def random_boxes(count, seed):
 
 
 class TestEncodeBoxes:
-    @settings(deadline=None, max_examples=60)
-    @given(
-        pairs=st.lists(st.tuples(box, box), max_size=5),
-        weights=st.sampled_from(WEIGHTS),
-    )
-    def test_is_the_formula(self, pairs, weights):
-        boxes, proposals = float32([b for b, _ in pairs]), float32([p for _, p in pairs])
+    @given(data=st.data(), count=counts, weights=st.sampled_from(WEIGHTS), precision=precisions)
+    def test_is_the_formula(self, data, count, weights, precision):
+        """Finite for boxes and proposals of no or negative size too."""
+        rows = box_rows(st.just(count), low=-200, high=1400)
+        boxes, proposals = (torch.tensor(data.draw(rows)).to(precision) for _ in range(2))
         deltas = encode_boxes(boxes, proposals, weights)
-        assert deltas.shape == (len(pairs), 4)
-        for row, b, p in zip(deltas.tolist(), boxes.tolist(), proposals.tolist(), strict=True):
-            assert row == pytest.approx(reference.encode(b, p, weights), rel=1e-5, abs=1e-5)
+        assert deltas.shape == (count, 4)
+        assert deltas.dtype == torch.float32
+        assert deltas.isfinite().all()
+        expected = [
+            reference.encode(box, proposal, weights)
+            for box, proposal in zip(boxes.tolist(), proposals.tolist(), strict=True)
+        ]
+        torch.testing.assert_close(deltas, float32(expected), rtol=1e-5, atol=1e-5)
+
+    @given(data=st.data(), count=counts, weights=st.sampled_from(WEIGHTS))
+    def test_a_box_that_is_not_finite_is_its_own_rows_affair(self, data, count, weights):
+        boxes = data.draw(box_rows(st.just(count), unusable=True))
+        proposals = float32(data.draw(box_rows(st.just(count), proper=True)))
+        deltas = encode_boxes(float32(boxes), proposals, weights)
+        finite = torch.from_numpy(np.isfinite(boxes).all(axis=1))
+        assert torch.equal(deltas.isfinite().all(dim=1), finite)
+        alone = encode_boxes(float32(boxes)[finite], proposals[finite], weights)
+        assert torch.equal(deltas[finite], alone)
 
     @pytest.mark.parametrize("weights", WEIGHTS)
     def test_is_the_inverse_of_apply_deltas(self, weights):
@@ -112,6 +123,28 @@ class TestEncodeBoxes:
 
 
 class TestClassDeltas:
+    @given(
+        data=st.data(),
+        count=counts,
+        classes=st.sampled_from([1, 2, 3, 20]),
+        agnostic=st.booleans(),
+        precision=precisions,
+    )
+    def test_is_a_choice_of_columns(self, data, count, classes, agnostic, precision):
+        """Whatever stands in the columns."""
+        columns = 4 if agnostic else 4 * classes
+        deltas = torch.tensor(data.draw(number_rows(count, columns, unusable=True))).to(precision)
+        labels = torch.from_numpy(
+            np.random.default_rng(count).integers(0, classes, count, endpoint=True)
+        )
+        chosen = class_deltas(deltas, labels, classes)
+        assert chosen.dtype == torch.float32
+        assert chosen.shape == (count, 4)
+        for row, delta, label in zip(chosen, deltas.float(), labels.tolist(), strict=True):
+            if label < classes:
+                expected = delta.reshape(-1, 4)[0 if agnostic else label]
+                torch.testing.assert_close(row, expected, rtol=0, atol=0, equal_nan=True)
+
     def test_each_region_gets_those_of_its_class(self):
         deltas = torch.randn(40, 4 * 5, generator=torch.Generator().manual_seed(0))
         classes = torch.arange(40) % 5

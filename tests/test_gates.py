@@ -2,50 +2,44 @@ import math
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 from reference import gates as reference
 from reference import terms as reference_terms
 from reference.boxes import iou
+from strategies import box_rows, counts, heads, precisions
 
 from tadistill import gates
 
-# Logits in quarters: two heads then either agree exactly or differ by more than rounding does.
-logit = st.integers(-40, 40).map(lambda q: q / 4)
-
 
 @st.composite
-def labelled_logits(draw):
+def labelled_logits(draw, unusable=("student", "teacher")):
     """Logits of both heads, with labels in [0, K]."""
-    regions, classes = draw(st.integers(0, 6)), draw(st.integers(1, 4))
-    row = st.lists(logit, min_size=classes + 1, max_size=classes + 1)
-    student, teacher = (
-        torch.tensor([draw(row) for _ in range(regions)]).reshape(regions, classes + 1)
-        for _ in "ST"
-    )
-    labels = draw(st.lists(st.integers(0, classes), min_size=regions, max_size=regions))
-    return student, teacher, torch.tensor(labels, dtype=torch.int64)
+    student, teacher, labels = draw(heads(unusable))
+    student, teacher = (torch.tensor(z).to(draw(precisions)) for z in (student, teacher))
+    return student, teacher, torch.from_numpy(labels)
 
 
 def boxes(*rows):
     return torch.tensor(rows, dtype=torch.float32).reshape(-1, 4)
 
 
-@settings(deadline=None, max_examples=50)
 @given(labelled_logits())
 def test_label_probability_is_the_softmax(answers):
     logits, _, labels = answers
     probability = gates.label_probability(logits, labels)
+    assert probability.dtype == torch.float32
     expected = [
-        reference_terms.softmax(row)[y]
+        reference_terms.softmax(row)[y] if reference.finite(row) else math.nan
         for row, y in zip(logits.tolist(), labels.tolist(), strict=True)
     ]
-    torch.testing.assert_close(probability, torch.tensor(expected), rtol=1e-5, atol=1e-8)
+    torch.testing.assert_close(
+        probability, torch.tensor(expected), rtol=1e-5, atol=1e-8, equal_nan=True
+    )
 
 
 class TestLogitGate:
-    @settings(deadline=None, max_examples=80)
     @given(labelled_logits())
     def test_is_the_formula(self, answers):
         student, teacher, labels = answers
@@ -53,14 +47,17 @@ class TestLogitGate:
         assert gate.dtype == torch.bool
         lists = [a.tolist() for a in answers]
         for i, expected in enumerate(reference.logit_gate(*lists)):
-            log_p = [reference_terms.log_softmax(z[i])[lists[2][i]] for z in lists[:2]]
-            # The same odds in another order are a tie that rounding may break.
-            if log_p[0] == log_p[1] or abs(log_p[0] - log_p[1]) > 1e-5:
-                assert gate[i] == expected
+            rows = lists[0][i], lists[1][i]
+            if reference.finite(*rows) and rows[0] != rows[1]:
+                log_p = [reference_terms.log_softmax(z)[lists[2][i]] for z in rows]
+                # The same odds in another order are a tie that rounding may break.
+                if abs(log_p[0] - log_p[1]) <= 1e-5 + 2e-7 * abs(log_p[0]):
+                    continue
+            assert gate[i] == expected
 
-    @settings(deadline=None, max_examples=25)
     @given(labelled_logits())
     def test_a_tie_is_closed(self, answers):
+        """Of identical heads, say."""
         logits, _, labels = answers
         assert not gates.logit_gate(logits, logits.clone(), labels).any()
 
@@ -83,10 +80,13 @@ class TestLogitGate:
         assert gates.logit_gate(*unlikely, torch.tensor([1])).item()
 
     @pytest.mark.parametrize("which", ["student", "teacher"])
-    def test_nan_closes(self, which):
+    @pytest.mark.parametrize("unusable", [math.nan, math.inf, -math.inf])
+    @pytest.mark.parametrize("logit", [0, 1])
+    def test_what_is_not_finite_closes(self, which, unusable, logit):
+        """Any logit of the row: in the term, all of them count."""
         heads = {"student": torch.tensor([[0.0, 9.0]]), "teacher": torch.tensor([[9.0, 0.0]])}
         assert gates.logit_gate(**logits_of(heads), gt_classes=torch.tensor([0])).item()
-        heads[which][0, 0] = math.nan
+        heads[which][0, logit] = unusable
         assert not gates.logit_gate(**logits_of(heads), gt_classes=torch.tensor([0])).item()
 
     def test_carries_no_gradient(self):
@@ -105,24 +105,21 @@ def logits_of(heads):
 
 
 class TestBoxGate:
-    coordinate = st.integers(-20, 100).map(float)
-    size = st.integers(0, 60).map(float)
-    box = st.builds(
-        lambda x, y, w, h: [x, y, x + w, y + h], x=coordinate, y=coordinate, w=size, h=size
-    )
-    real_box = box.filter(lambda b: b[2] > b[0] and b[3] > b[1])
-
-    @settings(deadline=None, max_examples=80)
-    @given(st.lists(st.tuples(box, box, real_box), max_size=6))
-    def test_is_the_formula(self, rows):
-        teacher, references, gt = ([row[k] for row in rows] for k in range(3))
-        gate = gates.box_gate(boxes(*teacher), boxes(*references), boxes(*gt))
+    @given(counts, precisions, st.data())
+    def test_is_the_formula(self, count, precision, data):
+        """Of any boxes: of no or negative size, NaN, infinite."""
+        rows = box_rows(st.just(count), unusable=True)
+        teacher, references, gt = (torch.tensor(data.draw(rows)).to(precision) for _ in range(3))
+        gate = gates.box_gate(teacher, references, gt)
         assert gate.dtype == torch.bool
-        assert gate.shape == (len(rows),)
+        assert gate.shape == (count,)
+        teacher, references, gt = (rows.tolist() for rows in (teacher, references, gt))
         for i, expected in enumerate(reference.box_gate(teacher, references, gt)):
-            margin = iou(teacher[i], gt[i]) - iou(references[i], gt[i])
-            if margin == 0 or abs(margin) > 1e-6:
-                assert gate[i] == expected
+            if reference.finite(teacher[i], references[i], gt[i]):
+                margin = iou(teacher[i], gt[i]) - iou(references[i], gt[i])
+                if 0 < abs(margin) <= 1e-6:
+                    continue
+            assert gate[i] == expected
 
     def test_a_tie_is_closed(self):
         gt = boxes((0, 0, 10, 10), (0, 0, 10, 10), (0, 0, 10, 10))
@@ -131,17 +128,14 @@ class TestBoxGate:
         other = boxes((-2, 0, 8, 10), (0, 0, 10, 10), (20, 20, 40, 40))
         assert gates.box_gate(teacher, other, gt).tolist() == [False] * 3
 
-    @pytest.mark.parametrize("unusable", [math.nan, math.inf])
+    @pytest.mark.parametrize("unusable", [math.nan, math.inf, -math.inf])
     @pytest.mark.parametrize("corner", range(4))
-    def test_a_teacher_box_that_is_not_finite_closes(self, unusable, corner):
-        gt = boxes((0, 0, 10, 10))
-        teacher = gt.clone()
-        teacher[0, corner] = unusable
-        assert not gates.box_gate(teacher, boxes((50, 50, 60, 60)), gt).any()
-
-    def test_nan_in_the_reference_closes(self):
-        gt = boxes((0, 0, 10, 10))
-        assert not gates.box_gate(gt, torch.full((1, 4), math.nan), gt).any()
+    @pytest.mark.parametrize("which", range(3))
+    def test_a_box_that_is_not_finite_closes(self, unusable, corner, which):
+        rows = [boxes((0, 0, 10, 10)), boxes((50, 50, 60, 60)), boxes((0, 0, 10, 10))]
+        assert gates.box_gate(*rows).all()
+        rows[which][0, corner] = unusable
+        assert not gates.box_gate(*rows).any()
 
     def test_a_degenerate_match_closes(self):
         point = boxes((5, 5, 5, 5))
@@ -156,13 +150,12 @@ class TestBoxGate:
 
 
 class TestInstanceGate:
-    @settings(deadline=None, max_examples=80)
     @given(answers=labelled_logits(), num_gt=st.integers(1, 4), data=st.data())
     def test_is_the_formula(self, answers, num_gt, data):
         student, teacher, labels = answers
         regions, background = len(labels), student.shape[1] - 1
         foreground = labels < background
-        index = data.draw(st.lists(st.integers(0, num_gt - 1), min_size=regions, max_size=regions))
+        index = data.draw(npst.arrays(int, regions, elements=st.integers(0, num_gt - 1))).tolist()
         gate = gates.instance_gate(
             student, teacher, labels, foreground, torch.tensor(index, dtype=torch.int64), num_gt
         )
@@ -172,7 +165,8 @@ class TestInstanceGate:
             student.tolist(), teacher.tolist(), labels.tolist(), foreground.tolist(), index, num_gt
         )
         for box, lead in enumerate(leads):
-            if lead == 0 or abs(lead) > 1e-5:
+            # A sum of 500, in which the order of the same odds is rounded another way.
+            if (lead == 0 and torch.equal(student, teacher)) or not abs(lead) <= 1e-4:
                 assert gate[box] == (lead > 0)
 
     def gate(self, student, teacher, labels, index, num_gt, classes=2):
@@ -238,8 +232,7 @@ class TestInstanceGate:
 
 
 class TestShare:
-    @settings(deadline=None, max_examples=40)
-    @given(st.data(), st.integers(0, 12))
+    @given(st.data(), counts)
     def test_is_the_count(self, data, regions):
         gate, among = (data.draw(npst.arrays(bool, regions)) for _ in range(2))
         share = gates.share(torch.from_numpy(gate), torch.from_numpy(among))

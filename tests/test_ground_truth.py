@@ -1,6 +1,9 @@
 import pytest
 import torch
 from detectron2.structures import Boxes, Instances
+from hypothesis import given
+from hypothesis import strategies as st
+from strategies import box_rows, gates
 
 from tadistill.ground_truth import padded_gt_boxes, with_gt_index
 
@@ -28,6 +31,37 @@ def test_gt_index_numbers_the_batch(counts):
         assert new.image_size == old.image_size
         assert torch.equal(new.gt_boxes.tensor, old.gt_boxes.tensor)
         assert torch.equal(new.gt_classes, old.gt_classes)
+
+
+@given(
+    images=st.lists(box_rows(unusable=True), min_size=1, max_size=4),
+    some=st.booleans(),
+    data=st.data(),
+)
+def test_padded_boxes_are_those_that_are_kept_in_their_places(images, some, data):
+    """NaN and infinite ones too, which leave nothing behind where they are not kept."""
+    gt_instances = [
+        Instances((90, 110), gt_boxes=Boxes(torch.tensor(rows)), gt_classes=torch.zeros(len(rows)))
+        for rows in images
+    ]
+    everything = [gt.gt_boxes.tensor for gt in gt_instances]
+    keep = torch.from_numpy(data.draw(gates(sum(map(len, images))))) if some else None
+    padded = padded_gt_boxes(gt_instances, keep)
+    assert padded.shape == (len(images), max(map(len, images)), 4)
+    verdicts = iter(keep.tolist() if some else [True] * sum(map(len, images)))
+    for image, boxes in zip(padded, everything, strict=True):
+        for row, box in zip(image[: len(boxes)], boxes, strict=True):
+            expected = box if next(verdicts) else torch.zeros(4)
+            torch.testing.assert_close(row, expected, rtol=0, atol=0, equal_nan=True)
+        assert not image[len(boxes) :].any()
+
+
+@pytest.mark.parametrize("unusable", [torch.nan, torch.inf, -torch.inf])
+def test_a_box_that_is_not_kept_is_zero_whatever_it_was(unusable):
+    gt_instances = batch(2)
+    gt_instances[0].gt_boxes.tensor[1, 2] = unusable
+    padded = padded_gt_boxes(gt_instances, torch.tensor([True, False]))
+    assert torch.equal(padded[0, 1], torch.zeros(4))
 
 
 def test_gt_index_leaves_its_input_alone():

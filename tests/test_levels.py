@@ -1,5 +1,7 @@
 import pytest
 from detectron2.layers import ShapeSpec
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tadistill.errors import ConfigError
 from tadistill.levels import match_levels
@@ -32,6 +34,30 @@ def test_the_stride_decides_not_the_name():
 
 def test_levels_that_only_the_teacher_has_are_left_alone():
     assert list(match_levels(levels(p3=8, p4=16), FPN)) == ["p3", "p4"]
+
+
+names = st.sampled_from([f"p{i}" for i in range(1, 9)])
+backbones = st.dictionaries(names, st.sampled_from([4, 8, 16, 32, 64]), max_size=6)
+
+
+@given(backbones, backbones, st.lists(names, max_size=4))
+def test_any_two_backbones_are_paired_by_stride_or_refused(student, teacher, chosen):
+    wanted = {name: s for name, s in student.items() if not chosen or name in chosen}
+    counterparts = {
+        name: [other for other, t in teacher.items() if t == s] for name, s in wanted.items()
+    }
+    given_levels = levels(64, **student), levels(32, **teacher), chosen
+    unknown = any(name not in student for name in chosen)
+    if unknown or any(len(found) != 1 for found in counterparts.values()):
+        with pytest.raises(ConfigError, match=r"MODEL\.TADISTILL\.FEATURE\.LEVELS"):
+            match_levels(*given_levels)
+        return
+    pairs = match_levels(*given_levels)
+    assert list(pairs) == list(wanted)
+    for name, (other,) in counterparts.items():
+        assert pairs[name].teacher_name == other
+        assert pairs[name].student == ShapeSpec(channels=64, stride=student[name])
+        assert pairs[name].teacher == ShapeSpec(channels=32, stride=student[name])
 
 
 @pytest.mark.parametrize("names", [("p5", "p3"), ["p3", "p5"]])

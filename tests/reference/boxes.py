@@ -18,10 +18,13 @@ def area(box):
     return (box[2] - box[0]) * (box[3] - box[1])
 
 
-def encode(box, proposal, weights):
-    """(dx, dy, dw, dh) that lead from the proposal to the box, each times its weight."""
-    x, y, w, h = center_and_size(box)
-    px, py, pw, ph = center_and_size(proposal)
+def encode(box, proposal, weights, smallest=0.01):
+    """(dx, dy, dw, dh) that lead from the proposal to the box, each times its weight; no side
+    counts as shorter than ``smallest``.
+    """
+    x, y, *size = center_and_size(box)
+    px, py, *proposal_size = center_and_size(proposal)
+    (w, h), (pw, ph) = ([max(s, smallest) for s in sides] for sides in (size, proposal_size))
     deltas = (x - px) / pw, (y - py) / ph, log(w / pw), log(h / ph)
     return [d * weight for d, weight in zip(deltas, weights, strict=True)]
 

@@ -1,4 +1,8 @@
-"""The gates: where the teacher's answer is better than the student's. A tie is not better."""
+"""The gates: where the teacher's answer is better than the student's. A tie is not better, and
+neither is an answer that is not finite.
+"""
+
+from math import isfinite
 
 from .boxes import iou
 from .terms import log_softmax, softmax
@@ -7,7 +11,7 @@ from .terms import log_softmax, softmax
 def logit_gate(z_S, z_T, labels):
     """p_T(y_i) > p_S(y_i), told apart by their logarithms."""
     return [
-        log_softmax(row_T)[y] > log_softmax(row_S)[y]
+        finite(row_S, row_T) and log_softmax(row_T)[y] > log_softmax(row_S)[y]
         for row_S, row_T, y in zip(z_S, z_T, labels, strict=True)
     ]
 
@@ -15,7 +19,7 @@ def logit_gate(z_S, z_T, labels):
 def box_gate(boxes_T, references, gt_boxes):
     """IoU(box_T, b_i) > IoU(reference, b_i)."""
     return [
-        iou(box_T, gt) > iou(reference, gt)
+        finite(box_T, reference, gt) and iou(box_T, gt) > iou(reference, gt)
         for box_T, reference, gt in zip(boxes_T, references, gt_boxes, strict=True)
     ]
 
@@ -27,9 +31,17 @@ def instance_lead(z_S, z_T, labels, foreground, gt_index, num_gt):
         lead = 0.0
         for i, y in enumerate(labels):
             if foreground[i] and gt_index[i] == box:
+                if not finite(z_S[i], z_T[i]):
+                    lead = float("nan")
+                    continue
                 lead += softmax(z_T[i])[y] - softmax(z_S[i])[y]
         leads.append(lead)
     return leads
+
+
+def finite(*rows):
+    """Whether all numbers of all rows are."""
+    return all(isfinite(value) for row in rows for value in row)
 
 
 def share(gate, regions):

@@ -1,6 +1,6 @@
 """M: how much each feature cell matters."""
 
-from math import exp
+from math import exp, isfinite
 
 
 def gaussian_mask(boxes, size, stride, sigma):
@@ -28,7 +28,12 @@ def cell_center(i, j, stride):
 
 
 def gaussian(box, x, y, sigma):
-    """exp( -(x - x0)^2 / (sigma^2 (w/2)^2) - (y - y0)^2 / (sigma^2 (h/2)^2) ), 0 outside."""
+    """exp( -(x - x0)^2 / (sigma^2 (w/2)^2) - (y - y0)^2 / (sigma^2 (h/2)^2) ), 0 outside.
+
+    A box that is not finite has no inside.
+    """
+    if not all(map(isfinite, box)):
+        return 0.0
     x1, y1, x2, y2 = box
     w, h = x2 - x1, y2 - y1
     if w <= 0 or h <= 0:

@@ -4,7 +4,10 @@ from math import exp, log1p
 
 
 def feature_term(features_S, features_T, masks):
-    """mean over levels of  1 / (2 N_l C) sum_n,c,i,j M (A(F_S) - F_T)^2,  N_l = max(1, sum M)."""
+    """mean over levels of  1 / (2 N_l C) sum_n,c,i,j M (A(F_S) - F_T)^2,  N_l = max(1, sum M).
+
+    Where M is 0, the features are not looked at.
+    """
     total = 0.0
     for F_S, F_T, M in zip(features_S, features_T, masks, strict=True):
         images, channels, height, width = len(F_S), len(F_S[0]), len(M[0]), len(M[0][0])
@@ -13,7 +16,7 @@ def feature_term(features_S, features_T, masks):
             for i in range(height):
                 for j in range(width):
                     mass += M[n][i][j]
-                    for c in range(channels):
+                    for c in range(channels) if M[n][i][j] else ():
                         error += M[n][i][j] * (F_S[n][c][i][j] - F_T[n][c][i][j]) ** 2
         total += error / (2 * max(1.0, mass) * channels)
     return total / len(masks)
@@ -53,8 +56,42 @@ def kl_gradient(z_S, z_T, gate, tau):
     """d L_cls / d z_S,i = tau / N g_i (softmax(z_S,i / tau) - softmax(z_T,i / tau))."""
     gradient = []
     for row_S, row_T, g in zip(z_S, z_T, gate, strict=True):
+        if not g:
+            gradient.append([0.0] * len(row_S))
+            continue
         p_S, p_T = softmax([z / tau for z in row_S]), softmax([z / tau for z in row_T])
-        gradient.append([tau / len(gate) * g * (s - t) for s, t in zip(p_S, p_T, strict=True)])
+        gradient.append([tau / len(gate) * (s - t) for s, t in zip(p_S, p_T, strict=True)])
+    return gradient
+
+
+def bce_gradient(z_S, z_T, gate, tau):
+    """d L_cls / d z_S,i with the binary cross entropies, by the chain rule.
+
+    With q_k = 1 - p_S,k:  d/dz_j = sum_k (p_T,k - (1 - p_T,k) p_S,k / q_k) (p_S,j - [j = k]).
+    """
+    gradient = []
+    for row_S, row_T, g in zip(z_S, z_T, gate, strict=True):
+        if not g:
+            gradient.append([0.0] * len(row_S))
+            continue
+        z = [v / tau for v in row_S]
+        p_T, log_p = softmax([v / tau for v in row_T]), log_softmax(z)
+        log_q = [
+            log_sum_exp([v for j, v in enumerate(z) if j != k]) - log_sum_exp(z)
+            for k in range(len(z))
+        ]
+        row = []
+        for j in range(len(z)):
+            slope = 0.0
+            for k in range(len(z)):
+                # (p_S,j - [j = k]) is -q_k where j = k, and p_S,k p_S,j / q_k is a probability.
+                if j == k:
+                    slope += -p_T[k] * exp(log_q[k]) + (1 - p_T[k]) * exp(log_p[k])
+                else:
+                    share = exp(log_p[j] - log_q[k])
+                    slope += p_T[k] * exp(log_p[j]) - (1 - p_T[k]) * exp(log_p[k]) * share
+            row.append(tau / len(gate) * slope)
+        gradient.append(row)
     return gradient
 
 

@@ -1,8 +1,9 @@
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from reference import terms as reference
+from strategies import broken, precisions
 
 from tadistill.terms import feature_term
 
@@ -20,21 +21,44 @@ def expected(*arguments):
     return reference.feature_term(*([t.tolist() for t in maps] for maps in arguments))
 
 
-@settings(deadline=None, max_examples=25)
+size = st.tuples(st.integers(1, 6), st.integers(1, 6)) | st.just((1, 1))
+
+
 @given(
     seed=st.integers(0, 2**31),
-    sizes=st.lists(st.tuples(st.integers(1, 6), st.integers(1, 6)), min_size=1, max_size=4),
+    sizes=st.lists(size, min_size=1, max_size=4),
     images=st.integers(1, 3),
     channels=st.integers(1, 4),
     density=st.floats(0, 1),
+    scale=st.sampled_from([0.0, 1e-3, 1.0, 1e4]),
+    identical=st.integers(0, 7),
+    outside=st.tuples(broken, broken) | st.none(),
+    precision=precisions,
 )
-def test_is_the_formula(seed, sizes, images, channels, density):
+def test_is_the_formula(
+    seed, sizes, images, channels, density, scale, identical, outside, precision
+):
+    """Of any features, which outside the mask may be NaN or infinite."""
     student, teacher, masks = levels(seed, sizes, images, channels)
     masks = [mask * (mask < density) for mask in masks]
+    if identical == 0:
+        teacher = [S.detach().clone() for S in student]
+    student = [(scale * S).detach().to(precision) for S in student]
+    teacher = [(scale * T).to(precision) for T in teacher]
+    if outside:
+        for S, T, M in zip(student, teacher, masks, strict=True):
+            S.masked_fill_((M == 0)[:, None], outside[0])
+            T.masked_fill_((M == 0)[:, None], outside[1])
+    for S in student:
+        S.requires_grad_()
     loss = feature_term(student, teacher, masks)
     assert loss.shape == ()
     assert loss.dtype == torch.float32
     assert loss.item() == pytest.approx(expected(student, teacher, masks), rel=1e-5, abs=1e-9)
+    loss.backward()
+    for S, M in zip(student, masks, strict=True):
+        assert S.grad.isfinite().all()
+        assert not S.grad.permute(1, 0, 2, 3)[:, M == 0].any()
 
 
 def test_gradient_is_that_of_the_formula():
@@ -90,6 +114,28 @@ def test_nothing_outside_the_mask_counts():
     assert loss == before
     loss.backward()
     assert not any(S.grad[..., 0].any() for S in student)
+
+
+@pytest.mark.parametrize("unusable", [torch.nan, torch.inf, -torch.inf, 1e30])
+def test_no_number_outside_the_mask_gets_through(unusable):
+    student, teacher, masks = levels()
+    for mask in masks:
+        mask[..., 0] = 0
+    before = feature_term(student, teacher, masks)
+    with torch.no_grad():
+        student[0][..., 0] = unusable
+    teacher[1][..., 0] = unusable
+    loss = feature_term(student, teacher, masks)
+    assert loss == before
+    loss.backward()
+    assert not any(S.grad[..., 0].any() for S in student)
+    assert all(S.grad.isfinite().all() for S in student)
+
+
+def test_nan_inside_the_mask_is_not_hidden():
+    student, teacher, masks = levels()
+    teacher[0][0, 0, 0, 0] = torch.nan
+    assert feature_term(student, teacher, masks).isnan()
 
 
 def test_the_teacher_gets_no_gradient():

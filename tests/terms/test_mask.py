@@ -1,18 +1,16 @@
 import math
 
+import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from reference import mask as reference
+from strategies import box_rows, counts, precisions
 
 from tadistill.terms import gaussian_mask
 
 SIGMA = math.sqrt(2)
-
-# On quarters of a pixel "inside the box" is the same question in float32 and in float64.
-quarters = st.integers(-200, 600).map(lambda q: q / 4)
-boxes = st.tuples(quarters, quarters, quarters, quarters)
 
 
 def boxes_tensor(*images):
@@ -25,23 +23,29 @@ def boxes_tensor(*images):
 def assert_is_reference(boxes, size, stride, sigma=SIGMA):
     mask = gaussian_mask(boxes, size, stride, sigma)
     expected = torch.tensor(reference.gaussian_mask(boxes.tolist(), size, stride, sigma))
+    expected = expected.reshape(mask.shape)
     torch.testing.assert_close(mask, expected, rtol=1e-5, atol=1e-7)
     # "Inside" is exact: not a cell more, and none less.
     assert torch.equal(mask > 0, expected > 0)
     return mask
 
 
-@settings(deadline=None, max_examples=80)
 @given(
-    images=st.lists(st.lists(boxes, max_size=5), min_size=1, max_size=3),
-    size=st.tuples(st.integers(1, 9), st.integers(1, 9)),
+    data=st.data(),
+    boxes=counts,
+    images=st.integers(1, 3),
+    size=st.tuples(st.integers(1, 9), st.integers(1, 9)) | st.just((1, 1)),
     stride=st.sampled_from([1, 4, 8, 16, 32, 64]),
     sigma=st.floats(0.25, 4),
+    precision=precisions,
 )
-def test_any_boxes(images, size, stride, sigma):
-    mask = assert_is_reference(boxes_tensor(*images), size, stride, sigma)
+def test_any_boxes(data, boxes, images, size, stride, sigma, precision):
+    """NaN and infinite ones among them, and of no or negative size."""
+    rows = [data.draw(box_rows(st.just(boxes), unusable=True)) for _ in range(images)]
+    rows = torch.tensor(np.stack(rows)).to(precision)
+    mask = assert_is_reference(rows, size, stride, sigma)
     assert mask.dtype == torch.float32
-    assert mask.shape == (len(images), *size)
+    assert mask.shape == (images, *size)
     assert ((mask >= 0) & (mask <= 1)).all()
 
 
@@ -136,6 +140,15 @@ def test_a_box_smaller_than_a_cell(box, cells):
 )
 def test_a_box_without_an_inside(box):
     assert not assert_is_reference(boxes_tensor([box]), (6, 6), stride=8).any()
+
+
+@pytest.mark.parametrize("unusable", [math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize("corner", range(4))
+def test_a_box_that_is_not_finite_has_no_inside_and_leaves_others_alone(unusable, corner):
+    broken, sound = [0.0, 0.0, 40.0, 40.0], (8, 8, 40, 40)
+    broken[corner] = unusable
+    mask = assert_is_reference(boxes_tensor([broken, sound]), (6, 6), stride=8)
+    assert torch.equal(mask, gaussian_mask(boxes_tensor([sound]), (6, 6), 8, SIGMA))
 
 
 def test_no_boxes_at_all():

@@ -43,10 +43,11 @@ def encode_boxes(boxes: Tensor, proposals: Tensor, weights: Sequence[float]) -> 
         weights: ``BBOX_REG_WEIGHTS``: what (dx, dy, dw, dh) are multiplied by.
 
     Returns:
-        (R, 4) deltas, finite for finite boxes.
+        (R, 4) deltas, float32, finite for finite boxes. A row with NaN or infinity in it is not
+        finite: it is the gate's to hide, not to be made up here.
     """
-    center, size = _center_and_size(boxes)
-    proposal_center, proposal_size = _center_and_size(proposals)
+    center, size = _center_and_size(boxes.float())
+    proposal_center, proposal_size = _center_and_size(proposals.float())
     dx, dy = ((center - proposal_center) / proposal_size).unbind(dim=1)
     dw, dh = torch.log(size / proposal_size).unbind(dim=1)
     # Weights are multiplied in as Python numbers: as a tensor they would have to reach the GPU.

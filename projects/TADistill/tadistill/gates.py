@@ -7,7 +7,8 @@ Shape shorthand:
     G: ground-truth boxes of all images in the batch
 
 Each gate is a boolean tensor, True where the teacher wins, False at a tie; none of them carries
-a gradient. Comparisons with NaN are False, so a degenerate box closes its gate.
+a gradient. What is not finite is no better: NaN or infinity in a region's boxes, or anywhere in its
+logits, closes the region's gate, and with it the gate of the box that it is matched to.
 """
 
 import torch
@@ -25,10 +26,11 @@ def label_probability(logits: Tensor, gt_classes: Tensor) -> Tensor:
         gt_classes: (R,), labels in [0, K].
 
     Returns:
-        (R,), float32.
+        (R,), float32; NaN for a region with a logit that is NaN or infinite.
     """
-    probabilities = F.softmax(logits.float(), dim=-1)
-    return probabilities.gather(1, gt_classes[:, None]).squeeze(1)
+    logits = logits.float()
+    probability = F.softmax(logits, dim=-1).gather(1, gt_classes[:, None]).squeeze(1)
+    return torch.where(logits.isfinite().all(dim=1), probability, torch.nan)
 
 
 @torch.no_grad()
@@ -42,10 +44,13 @@ def logit_gate(student_logits: Tensor, teacher_logits: Tensor, gt_classes: Tenso
     Returns:
         (R,) bool.
     """
+    student_logits, teacher_logits = student_logits.float(), teacher_logits.float()
     # Compared as log-probabilities: two confident heads both round to a probability of 1.
-    student = F.log_softmax(student_logits.float(), dim=-1)
-    teacher = F.log_softmax(teacher_logits.float(), dim=-1)
-    return (teacher > student).gather(1, gt_classes[:, None]).squeeze(1)
+    student = F.log_softmax(student_logits, dim=-1)
+    teacher = F.log_softmax(teacher_logits, dim=-1)
+    better = (teacher > student).gather(1, gt_classes[:, None]).squeeze(1)
+    # Minus infinity for another class leaves the label its probability, but no finite KL.
+    return better & (student_logits + teacher_logits).isfinite().all(dim=1)
 
 
 @torch.no_grad()
@@ -60,10 +65,10 @@ def box_gate(teacher_boxes: Tensor, reference_boxes: Tensor, gt_boxes: Tensor) -
     Returns:
         (R,) bool.
     """
-    gt_boxes = Boxes(gt_boxes)
-    teacher_iou = matched_pairwise_iou(Boxes(teacher_boxes), gt_boxes)
-    reference_iou = matched_pairwise_iou(Boxes(reference_boxes), gt_boxes)
-    return teacher_iou > reference_iou
+    teacher_iou = matched_pairwise_iou(Boxes(teacher_boxes), Boxes(gt_boxes))
+    reference_iou = matched_pairwise_iou(Boxes(reference_boxes), Boxes(gt_boxes))
+    finite = torch.cat([teacher_boxes, reference_boxes, gt_boxes], dim=1).isfinite().all(dim=1)
+    return (teacher_iou > reference_iou) & finite
 
 
 @torch.no_grad()

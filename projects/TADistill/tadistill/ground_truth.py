@@ -31,7 +31,7 @@ def padded_gt_boxes(gt_instances: Sequence[Instances], keep: Tensor | None = Non
 
     Args:
         gt_instances: one an image, with ``gt_boxes``.
-        keep: (G,) bool; the boxes to leave out are made zero. None keeps all.
+        keep: (G,) bool; the boxes to leave out are made zero, whatever they were. None keeps all.
 
     Returns:
         (N, max Gi, 4), XYXY, absolute pixels; zeros where an image has fewer boxes.
@@ -39,5 +39,6 @@ def padded_gt_boxes(gt_instances: Sequence[Instances], keep: Tensor | None = Non
     boxes = [gt.gt_boxes.tensor for gt in gt_instances]
     if keep is not None:
         kept = keep.split([len(b) for b in boxes])
-        boxes = [b * k[:, None] for b, k in zip(boxes, kept, strict=True)]
+        # Not a product, in which NaN and infinity would stay.
+        boxes = [b.masked_fill(~k[:, None], 0) for b, k in zip(boxes, kept, strict=True)]
     return pad_sequence(boxes, batch_first=True)

@@ -18,6 +18,10 @@ def share_proposals(
     above ``nms_thresh`` is left out. Objectness scores of two RPNs are not comparable, so unlike
     in NMS no score decides which one of a pair stays, and the result depends on the boxes alone.
 
+    Boxes of no or negative size overlap nothing, so they stay. NaN and infinite boxes are for the
+    RPN to keep back, as Detectron2's does; here they touch no other box, and a teacher's one may
+    stay or go.
+
     Args:
         student: the student's RPN proposals, one ``Instances`` an image, with ``proposal_boxes``
             (XYXY, absolute pixels) and ``objectness_logits``.

@@ -20,10 +20,11 @@ def box_term(
     Returns:
         A scalar, float32, normalised by all R proposals as Detectron2's ``loss_box_reg`` is: in a
         distributed training by those of this process (why: :mod:`tadistill.normalizers`). With no
-        gate open it is 0, with a graph.
+        gate open it is 0, with a graph. Behind a closed gate no number, NaN and infinity included,
+        reaches the sum or the gradient; behind an open one, NaN gives NaN.
     """
-    student_deltas = student_deltas.float()
-    # Behind a closed gate the target is the student itself: the difference is then 0, whatever
-    # the teacher says there, and no NaN of an unused row can reach the sum or the gradient.
-    target = torch.where(gate[:, None], target_deltas.float(), student_deltas).detach()
-    return smooth_l1_loss(student_deltas, target, beta, reduction="sum") / max(len(gate), 1)
+    difference = student_deltas.float() - target_deltas.float().detach()
+    # g_i goes inside smooth_l1, where 0 stays 0: outside, 0 * NaN would be NaN.
+    difference = torch.where(gate[:, None], difference, 0)
+    zero = torch.zeros_like(difference)
+    return smooth_l1_loss(difference, zero, beta, reduction="sum") / max(len(gate), 1)

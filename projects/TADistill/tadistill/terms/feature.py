@@ -22,7 +22,9 @@ def feature_term(
             :func:`tadistill.normalizers.mask_normalizers`.
 
     Returns:
-        A scalar, float32. Where M is zero everywhere it is 0, with a graph.
+        A scalar, float32. Where M is zero everywhere it is 0, with a graph. Where M is zero no
+        number of either map, NaN and infinity included, reaches the sum or the gradient; where it
+        is not, NaN gives NaN.
 
     Raises:
         ValueError: if two maps differ in shape.
@@ -36,6 +38,8 @@ def feature_term(
         if student.shape != teacher.shape:  # which would broadcast
             raise ValueError(f"maps of shapes {student.shape} and {teacher.shape} do not compare")
         channels = teacher.shape[1]
-        error = (student.float() - teacher.float().detach()).square().sum(dim=1)  # (N, H, W)
+        difference = student.float() - teacher.float().detach()
+        difference = torch.where(mask[:, None] > 0, difference, 0)  # 0 * inf would be NaN
+        error = difference.square().sum(dim=1)  # (N, H, W)
         losses.append((mask * error).sum() / (2 * channels * normalizer))
     return torch.stack(losses).mean()

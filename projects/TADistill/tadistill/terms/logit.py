@@ -24,14 +24,14 @@ def logit_term(
     Returns:
         A scalar, float32, normalised by all R proposals as Detectron2's ``loss_cls`` is: in a
         distributed training by those of this process (why: :mod:`tadistill.normalizers`). With no
-        gate open it is 0, with a graph.
+        gate open it is 0, with a graph. Finite if the logits of all open rows are (and of a size
+        that float32 can divide by tau): behind a closed gate no number, NaN and infinity included,
+        reaches the sum or the gradient; behind an open one, NaN gives NaN.
     """
     divergence = {"kl": _kl, "bce": _bce}[loss]
-    student = student_logits.float() / temperature
-    # Behind a closed gate the student is its own teacher, so that no NaN of an unused row can
-    # reach the sum or the gradient.
-    teacher = teacher_logits.float() / temperature
-    teacher = torch.where(gate[:, None], teacher, student).detach()
+    # Behind a closed gate both say nothing: 0 * NaN would be NaN.
+    student = torch.where(gate[:, None], student_logits.float() / temperature, 0)
+    teacher = torch.where(gate[:, None], teacher_logits.float() / temperature, 0).detach()
     return temperature**2 * (gate * divergence(student, teacher)).sum() / max(len(gate), 1)
 
 

@@ -18,12 +18,14 @@ def gaussian_mask(boxes: Tensor, size: Sequence[int], stride: int, sigma: float)
 
         M(x, y) = exp( -(x - x0)^2 / (sigma^2 (w/2)^2) - (y - y0)^2 / (sigma^2 (h/2)^2) )
 
-    inside the box (its edge included), 0 outside. Source: projects/TADistill/README.md, "Feature
+    inside the box (its edge included), 0 outside. A box has no inside, and leaves no trace, if it
+    has no width or no height, or negative ones, or if any of its coordinates is NaN or infinite.
+    Source: projects/TADistill/README.md, "Feature
     term"; the paper's abstract fixes only that important regions are weighted.
 
     Args:
-        boxes: (N, G, 4), XYXY, absolute pixels of the network's input. A box of no width or no
-            height has no inside: pad images that have fewer boxes with zeros.
+        boxes: (N, G, 4), XYXY, absolute pixels of the network's input. Pad images that have fewer
+            boxes with zeros.
         size: (H, W) of the feature map.
         stride: pixels a cell.
         sigma: the width of the Gaussian, in half boxes.
@@ -51,5 +53,5 @@ def _exponent(edges: Tensor, cells: int, stride: int, sigma: float) -> Tensor:
     centers = (torch.arange(cells, device=edges.device) + 0.5) * stride
     half = (edges[..., 1:] - edges[..., :1]) / 2
     offset = centers - (edges[..., 1:] + edges[..., :1]) / 2
-    inside = (half > 0) & (offset.abs() <= half)
+    inside = (half > 0) & half.isfinite() & (offset.abs() <= half)
     return torch.where(inside, (offset / (sigma * half)) ** 2, torch.inf)
