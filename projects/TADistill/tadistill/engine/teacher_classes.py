@@ -18,8 +18,8 @@ def check_teacher_classes(cfg: CfgNode, name: str) -> Notice:
     A checkpoint does not say what its classes mean. What can be known is what the datasets that
     the teacher's config names in ``DATASETS.TRAIN`` are registered with here: Detectron2's own
     always are, and those of ``--register-coco`` once they have been read, as the student's have.
-    One with another number of classes than the teacher has is not what it was trained on, and
-    says nothing.
+    One with another number of classes is not what it was trained on, and says nothing: the
+    teacher has as many as the student, or is refused when it is built.
 
     Args:
         cfg: the student's config, with a teacher.
@@ -31,12 +31,11 @@ def check_teacher_classes(cfg: CfgNode, name: str) -> Notice:
     Raises:
         ConfigError: naming the first class that differs.
     """
-    teacher_cfg = teacher_config(cfg)
-    classes = _registered_classes(name) or []
-    num_classes = teacher_cfg.MODEL.ROI_HEADS.NUM_CLASSES
-    for teacher_name in teacher_cfg.DATASETS.TRAIN:
+    classes = _registered_classes(name)
+    teacher_names = teacher_config(cfg).DATASETS.TRAIN
+    for teacher_name in teacher_names if classes else ():
         known = _registered_classes(teacher_name)
-        if known is None or len(known) != num_classes or len(known) != len(classes):
+        if known is None or len(known) != len(classes):
             continue
         for i, (theirs, ours) in enumerate(zip(known, classes, strict=True)):
             if theirs != ours:
@@ -50,7 +49,7 @@ def check_teacher_classes(cfg: CfgNode, name: str) -> Notice:
         return Notice(f"the teacher's classes are those of {name}, by name, as in {teacher_name}")
     return Notice(
         f"the names of the teacher's classes are not known ({_KEY}.CONFIG_FILE names "
-        f"{first_few(teacher_cfg.DATASETS.TRAIN) or 'nothing'} in DATASETS.TRAIN): only their "
+        f"{first_few(teacher_names) or 'nothing'} in DATASETS.TRAIN): only their "
         f"number is compared with that of {name}"
     )
 

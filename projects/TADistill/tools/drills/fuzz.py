@@ -98,6 +98,15 @@ def fuzz(cases: int, seed: int) -> dict:
     }
 
 
+def parse_arguments(argv=None) -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser.add_argument("--cases", type=int, default=20_000, help="in all")
+    parser.add_argument("--json", type=Path, default=Path("fuzz.json"))
+    parser.add_argument("--seed", type=int, default=0)
+    return parser.parse_args(argv)
+
+
 def main(args: argparse.Namespace) -> int:
     start = time.time()
     found = fuzz(args.cases, args.seed)
@@ -116,8 +125,4 @@ def main(args: argparse.Namespace) -> int:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
-    parser.add_argument("--cases", type=int, default=20_000)
-    parser.add_argument("--json", type=Path, default=Path("fuzz.json"))
-    parser.add_argument("--seed", type=int, default=0)
-    sys.exit(main(parser.parse_args()))
+    sys.exit(main(parse_arguments()))
