@@ -7,12 +7,11 @@ import importlib
 import io
 import pickle
 import subprocess
-import sys
 import tarfile
-import warnings
 import zipfile
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -196,7 +195,7 @@ _CONTAINERS = {
 
 
 def weights_attacks(directory: Path) -> Iterator[Attack]:
-    """Every payload in every container, and torch's two kinds of archive that are not weights.
+    """Every payload in every container, and an archive of torch before 0.2.
 
     Args:
         directory: an empty folder; each attack gets one of its own in there.
@@ -243,24 +242,15 @@ def _write_tar(path: Path, content: bytes) -> None:
             archive.addfile(entry, io.BytesIO(content))
 
 
-def write_torchscript(path: Path) -> None:
-    """A TorchScript archive: a program, which torch before 2.6 ran also with ``weights_only``."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        torch.jit.script(torch.nn.Linear(2, 2)).save(str(path))
-
-
 def open_without_care(path: Path) -> None:
-    """Opens a file by what is in it, and lets it run what it likes. What fails then, fails."""
-    try:
+    """Opens a file by what is in it, and lets it run what it likes, whatever fails then."""
+    with suppress(Exception):
         if zipfile.is_zipfile(path) or tarfile.is_tarfile(path):
             torch.load(path, weights_only=False)
         elif path.suffix == ".pth":
             torch.load(path, weights_only=False, encoding="latin1")
         else:
             pickle.loads(path.read_bytes(), encoding="latin1")
-    except Exception as e:
-        print(f"{path}: {type(e).__name__}: {e}", file=sys.stderr)
 
 
 def config_attacks(marker: Path) -> dict[str, str]:
