@@ -1,13 +1,10 @@
-"""train_net.py, but for the process of rank 1: at the start of iteration 3 it gets a signal, by
-default SIGKILL, and the moment is written to OUTPUT_DIR/stricken_at.
-
-python mortal_train_net.py [SIGSTOP] --num-gpus 2 …
-torchrun --nproc-per-node 2 mortal_train_net.py …
+"""train_net.py, but for the process of rank 1: at the start of iteration 3 it gets the signal that
+the environment variable MORTAL_SIGNAL names, or SIGKILL, and the moment is written to
+OUTPUT_DIR/stricken_at.
 """
 
 import os
 import signal
-import sys
 import time
 from pathlib import Path
 
@@ -16,7 +13,7 @@ from detectron2.utils import comm
 import train_net
 from tadistill.engine import TADistillTrainer, argument_parser, launch, started_by_torchrun
 
-SIGNAL = signal.Signals[sys.argv.pop(1)] if sys.argv[1].startswith("SIG") else signal.SIGKILL
+SIGNAL = signal.Signals[os.environ.get("MORTAL_SIGNAL", "SIGKILL")]
 
 
 class MortalTrainer(TADistillTrainer):
