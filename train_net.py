@@ -26,7 +26,7 @@ from tadistill.engine import (
     evaluate_student,
     evaluate_teacher,
     free_directory,
-    join_torchrun,
+    joined_by_torchrun,
     launch,
     log_notices,
     register_coco,
@@ -67,13 +67,8 @@ def evaluate(cfg, args):
     return evaluate_student(cfg, checkpoint_dir=run_dir, resume=args.resume)
 
 
-def main(args):
-    """What each process runs. Returns the evaluation's results."""
-    cfg = setup(args)
-    join_torchrun(cfg, args)
-    if args.eval_only or args.eval_teacher:
-        return evaluate(cfg, args)
-
+def train(cfg, args):
+    """The training of one process, and the evaluation that ends it."""
     cfg.freeze()
     notices = check_before_training(cfg, comm.get_world_size())
     claim_run_directory(cfg, args.resume)
@@ -82,6 +77,15 @@ def main(args):
     trainer = TADistillTrainer(cfg)
     trainer.resume_or_load(resume=args.resume)
     return trainer.train()
+
+
+def main(args):
+    """What each process runs. Returns the evaluation's results."""
+    cfg = setup(args)
+    with joined_by_torchrun(cfg, args):
+        if args.eval_only or args.eval_teacher:
+            return evaluate(cfg, args)
+        return train(cfg, args)
 
 
 if __name__ == "__main__":

@@ -333,7 +333,8 @@ class TestAMistakeIsOneLine:
 
     def test_in_the_number_of_gpus(self, arguments, tmp_path, monkeypatch):
         monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
-        text = as_script(monkeypatch, "--num-gpus", "2", *arguments, "OUTPUT_DIR", tmp_path / "run")
+        opts = ["MODEL.DEVICE", "cuda", "OUTPUT_DIR", tmp_path / "run"]
+        text = as_script(monkeypatch, "--num-gpus", "2", *arguments, *opts)
         assert text.startswith("error: --num-gpus is 2, but torch sees 0 GPUs")
         assert not (tmp_path / "run").exists()
 

@@ -1,6 +1,7 @@
 """The checkpoints of a training: whole or not there, and the newest whole one is resumed from."""
 
 import os
+import pickle
 import shutil
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from detectron2.checkpoint import DetectionCheckpointer
 from tiny import same_tensors
 from torch import nn
 
-from tadistill.checkpoint import TrainingCheckpointer
+from tadistill.checkpoint import TrainingCheckpointer, UnsafeFileError
 from tadistill.errors import ConfigError
 
 
@@ -101,6 +102,20 @@ def test_a_checkpoint_with_a_flipped_bit_is_passed_over(tmp_path, tadistill_log)
     path.write_bytes(content)
     assert resume(tmp_path) == 1
     assert "model_0000002.pth is not whole: its part" in tadistill_log.text
+
+
+def test_a_checkpoint_in_torchs_older_format_is_resumed_from(tmp_path):
+    path = save(tmp_path, 3)
+    torch.save(torch.load(path), path, _use_new_zipfile_serialization=False)
+    assert resume(tmp_path) == 3
+
+
+def test_a_checkpoint_that_would_run_code_is_an_error_and_not_passed_over(tmp_path):
+    save(tmp_path, 1)
+    path = save(tmp_path, 2)
+    path.write_bytes(pickle.dumps({"model": os.system}))
+    with pytest.raises(UnsafeFileError, match=f"{path} was refused"):
+        resume(tmp_path)
 
 
 def test_a_named_checkpoint_that_is_gone_is_passed_over(tmp_path, tadistill_log):

@@ -13,7 +13,13 @@ from detectron2.utils import comm
 from ranks import in_processes, wait_for_one_that_hangs_and_then_dies
 from tiny import plain_cfg
 
-from tadistill.engine import argument_parser, join_torchrun, launch, processes, started_by_torchrun
+from tadistill.engine import (
+    argument_parser,
+    joined_by_torchrun,
+    launch,
+    processes,
+    started_by_torchrun,
+)
 from tadistill.errors import ConfigError
 
 TORCHRUN = {
@@ -28,6 +34,11 @@ TORCHRUN = {
 
 def arguments(*words):
     return argument_parser().parse_args(words)
+
+
+def join(cfg, *words):
+    with joined_by_torchrun(cfg, arguments(*words)):
+        pass
 
 
 def set_environment(monkeypatch, variables):
@@ -82,7 +93,7 @@ class TestTorchrun:
 
     def test_processes_on_the_cpu_are_joined_by_gloo(self, monkeypatch, cfg, joined):
         set_environment(monkeypatch, TORCHRUN)
-        join_torchrun(cfg, arguments("--dist-timeout", "90"))
+        join(cfg, "--dist-timeout", "90")
         assert joined.group == {
             "backend": "gloo",
             "init_method": "env://",
@@ -96,24 +107,24 @@ class TestTorchrun:
         self, monkeypatch, gpu_cfg, joined
     ):
         set_environment(monkeypatch, TORCHRUN)
-        join_torchrun(gpu_cfg, arguments())
+        join(gpu_cfg)
         assert (joined.group["backend"], joined.group["rank"]) == ("nccl", 5)
         assert joined.group["timeout"] == timedelta(minutes=30)
         assert (joined.local, joined.gpu) == (4, 1)
 
     def test_a_process_that_is_alone_joins_nobody(self, monkeypatch, cfg, joined):
         set_environment(monkeypatch, {})
-        join_torchrun(cfg, arguments())
+        join(cfg)
         alone = {"RANK": "0", "WORLD_SIZE": "1", "LOCAL_RANK": "0", "LOCAL_WORLD_SIZE": "1"}
         set_environment(monkeypatch, {**TORCHRUN, **alone})
-        join_torchrun(cfg, arguments())
+        join(cfg)
         assert joined.group is None
 
     @pytest.mark.parametrize("words", [("--num-gpus", "2"), ("--num-machines", "2")])
     def test_starts_the_processes_alone(self, monkeypatch, cfg, joined, words):
         set_environment(monkeypatch, TORCHRUN)
         with pytest.raises(ConfigError, match=rf"{words[0]} is 2.*torchrun has started") as error:
-            join_torchrun(cfg, arguments(*words))
+            join(cfg, *words)
         assert "--nproc-per-node" in str(error.value)
         assert joined.group is None
 
@@ -121,7 +132,7 @@ class TestTorchrun:
         set_environment(monkeypatch, TORCHRUN)
         monkeypatch.setattr(torch.cuda, "device_count", lambda: 3)
         with pytest.raises(ConfigError, match="--nproc-per-node is 4, but torch sees 3 GPUs"):
-            join_torchrun(gpu_cfg, arguments())
+            join(gpu_cfg)
         assert joined.group is None
 
 

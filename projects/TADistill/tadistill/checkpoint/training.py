@@ -76,8 +76,11 @@ class TrainingCheckpointer(TADistillCheckpointer):
 
 
 def _why_not_whole(path: str) -> str | None:
-    """What is wrong with the file that ``save`` wrote; None if nothing is. Reads all of it."""
+    """What is wrong with a file that ``save`` wrote; None if nothing is. Reads all of it."""
     try:
+        with open(path, "rb") as file:
+            if file.read(4) not in (b"", b"PK\3\4"):
+                return None  # not of ``save``: loading it will tell
         with zipfile.ZipFile(path) as archive:  # which torch.save writes, with checksums
             damaged = archive.testzip()
     except (OSError, zipfile.BadZipFile) as error:

@@ -5,7 +5,7 @@ from .checks import check_before_launch, check_before_training
 from .datasets import register_coco
 from .evaluation import evaluate_student, evaluate_teacher
 from .notices import log_notices
-from .processes import join_torchrun, launch, started_by_torchrun
+from .processes import joined_by_torchrun, launch, started_by_torchrun
 from .run_directory import claim_run_directory, free_directory
 from .trainer import TADistillTrainer
 
@@ -18,7 +18,7 @@ __all__ = [
     "evaluate_student",
     "evaluate_teacher",
     "free_directory",
-    "join_torchrun",
+    "joined_by_torchrun",
     "launch",
     "log_notices",
     "register_coco",

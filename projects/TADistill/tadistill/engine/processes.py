@@ -2,16 +2,17 @@
 
     train_net.py --num-gpus N …                     a GPU each: Detectron2's launch
     train_net.py --num-gpus N … MODEL.DEVICE cpu    on the CPU, by gloo: :func:`launch`
-    torchrun --nproc-per-node N train_net.py …      either of the two: :func:`join_torchrun`
+    torchrun --nproc-per-node N train_net.py …      either of the two: :func:`joined_by_torchrun`
 
 The launch of Detectron2 v0.6 knows NCCL and GPUs alone, and neither v0.6 nor main knows torchrun.
 """
 
 import argparse
+import contextlib
 import functools
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 
 import detectron2.engine
@@ -72,14 +73,17 @@ def launch(main: Main, cfg: CfgNode, args: argparse.Namespace) -> None:
         sys.exit(f"error: {error}, and with it the whole job")
 
 
-def join_torchrun(cfg: CfgNode, args: argparse.Namespace) -> None:
-    """Brings together the processes that torchrun started; in any other process does nothing.
+@contextlib.contextmanager
+def joined_by_torchrun(cfg: CfgNode, args: argparse.Namespace) -> Iterator[None]:
+    """Within, the processes that torchrun started are one group; in any other process this does
+    nothing.
 
     Raises:
         ConfigError: if the command line asks for processes of its own, or torchrun started more
             of them on this machine than it has GPUs.
     """
     if not started_by_torchrun():
+        yield
         return
     if args.num_gpus * args.num_machines > 1:
         raise ConfigError(
@@ -99,6 +103,8 @@ def join_torchrun(cfg: CfgNode, args: argparse.Namespace) -> None:
     if world_size > 1:
         backend = "nccl" if on_gpu(cfg) else "gloo"
         _join(backend, rank, world_size, local_size, "env://", _timeout(args))
+    yield
+    _leave()
 
 
 def _run_on_cpu(local_rank: int, main: Main, args: argparse.Namespace, dist_url: str) -> None:
@@ -106,6 +112,7 @@ def _run_on_cpu(local_rank: int, main: Main, args: argparse.Namespace, dist_url:
     world_size = args.num_machines * args.num_gpus
     _join("gloo", rank, world_size, args.num_gpus, dist_url, _timeout(args))
     main(args)
+    _leave()
 
 
 def _join(
@@ -129,6 +136,12 @@ def _join(
             if rank in ranks:
                 comm._LOCAL_PROCESS_GROUP = group
     comm.synchronize()
+
+
+def _leave() -> None:
+    """Ends the group's threads: Python may abort, all work done, if they outlive it."""
+    if dist.is_initialized():
+        dist.destroy_process_group()
 
 
 def _without_traceback(main: Main, args: argparse.Namespace) -> None:

@@ -2,9 +2,10 @@
 
     python projects/TADistill/tools/drills/distributed.py --json FILE
 
-Takes two minutes on two idle cores. On detectors of some thousand weights, those of the tests: the gradients of every combination of the
+On detectors of some thousand weights, those of the tests: the gradients of every combination of the
 terms, in batches with and without ground truth, in two processes and in one; the AP of a student in
 one, two and three processes; and the seconds that the others go on when one is killed or hangs.
+Takes two minutes on two idle cores.
 """
 
 import argparse
