@@ -1,5 +1,6 @@
 """Several processes: who starts them, how they find each other, and what happens when one dies."""
 
+import functools
 import re
 import time
 from datetime import timedelta
@@ -12,6 +13,7 @@ import torch.distributed as dist
 from detectron2.utils import comm
 from ranks import in_processes, wait_for_one_that_hangs_and_then_dies
 from tiny import plain_cfg
+from torch.distributed.elastic.utils.distributed import get_free_port
 
 from tadistill.engine import (
     argument_parser,
@@ -204,3 +206,17 @@ class TestLaunch:
         with pytest.raises(SystemExit) as end:
             launch(main, cfg, arguments("--num-gpus", "2"))
         assert str(end.value) == "error: SOME.KEY is wrong"
+
+
+def test_a_process_that_is_through_leaves_the_others(monkeypatch, cfg):
+    address = f"tcp://127.0.0.1:{get_free_port()}"
+    args = arguments("--num-gpus", "1")
+    monkeypatch.setattr(comm, "_LOCAL_PROCESS_GROUP", None)
+    ranks = []
+
+    def main(args):
+        ranks.append((dist.get_rank(), dist.get_world_size(), comm.get_local_rank()))
+
+    processes._run_on_cpu(0, functools.partial(processes._in_process, main), args, address)
+    assert ranks == [(0, 1, 0)]
+    assert not dist.is_initialized()

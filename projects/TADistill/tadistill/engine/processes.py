@@ -51,7 +51,7 @@ def launch(main: Main, cfg: CfgNode, args: argparse.Namespace) -> None:
         SystemExit: if a process ended otherwise than by an exception: the message says how.
         ProcessRaisedException: with the traceback of the process that raised it.
     """
-    main = functools.partial(_without_traceback, main)
+    main = functools.partial(_in_process, main)
     dist_url = args.dist_url
     if dist_url == "auto" and args.num_machines == 1:
         dist_url = f"tcp://127.0.0.1:{get_free_port()}"
@@ -112,7 +112,6 @@ def _run_on_cpu(local_rank: int, main: Main, args: argparse.Namespace, dist_url:
     world_size = args.num_machines * args.num_gpus
     _join("gloo", rank, world_size, args.num_gpus, dist_url, _timeout(args))
     main(args)
-    _leave()
 
 
 def _join(
@@ -139,17 +138,20 @@ def _join(
 
 
 def _leave() -> None:
-    """Ends the group's threads: Python may abort, all work done, if they outlive it."""
+    """Ends gloo's threads, which Detectron2 has on GPUs too: if they outlive Python, it aborts now
+    and then, and the job counts as failed when all its work is done.
+    """
     if dist.is_initialized():
         dist.destroy_process_group()
 
 
-def _without_traceback(main: Main, args: argparse.Namespace) -> None:
+def _in_process(main: Main, args: argparse.Namespace) -> None:
     """What is the user's to mend is one line, also out of one of many processes."""
     try:
         main(args)
     except ConfigError as error:
         sys.exit(f"error: {error}")
+    _leave()
 
 
 def _timeout(args: argparse.Namespace) -> timedelta:
