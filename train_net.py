@@ -17,6 +17,7 @@ from detectron2.utils import comm
 from detectron2.utils.logger import setup_logger
 
 from tadistill import add_tadistill_config
+from tadistill.data import register_coco
 from tadistill.engine import (
     TADistillTrainer,
     argument_parser,
@@ -28,12 +29,11 @@ from tadistill.engine import (
     free_directory,
     joined_by_torchrun,
     launch,
-    log_notices,
-    register_coco,
     started_by_torchrun,
 )
 from tadistill.errors import ConfigError
 from tadistill.merging import merge_file, merge_opts
+from tadistill.notices import log_notices
 
 
 def setup(args):

@@ -13,7 +13,8 @@ from tiny import same_tensors, student_cfg
 from torch.distributed.elastic.utils.distributed import get_free_port
 
 import train_net
-from tadistill.engine import evaluate_student, register_coco
+from tadistill.data import register_coco
+from tadistill.engine import evaluate_student
 
 ROOT = Path(train_net.__file__).parent
 SCRIPT = ROOT / "train_net.py"

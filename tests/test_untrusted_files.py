@@ -16,7 +16,8 @@ from tiny import build, plain_cfg, student_cfg
 import train_net
 from tadistill import add_tadistill_config
 from tadistill.checkpoint import UnreadableFileError, UnsafeFileError, read_checkpoint
-from tadistill.engine import TADistillTrainer, evaluate_student, evaluate_teacher, register_coco
+from tadistill.data import register_coco
+from tadistill.engine import TADistillTrainer, evaluate_student, evaluate_teacher
 from tadistill.engine.arguments import argument_parser
 from tadistill.engine.evaluation import load_student
 from tadistill.errors import ConfigError

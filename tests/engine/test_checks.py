@@ -10,11 +10,11 @@ from detectron2.utils import comm
 from detectron2.utils.file_io import PathManager
 from tiny import plain_cfg
 
+from tadistill.data import register_coco
 from tadistill.engine import (
     argument_parser,
     check_before_launch,
     check_before_training,
-    register_coco,
 )
 from tadistill.engine.checks import check_datasets
 from tadistill.errors import ConfigError

@@ -10,7 +10,8 @@ from detectron2.evaluation import COCOEvaluator, inference_on_dataset
 from tiny import build, liven, save_teacher, student_cfg, teacher_cfg
 
 from tadistill import export_student
-from tadistill.engine import TADistillTrainer, evaluate_student, evaluate_teacher, register_coco
+from tadistill.data import register_coco
+from tadistill.engine import TADistillTrainer, evaluate_student, evaluate_teacher
 from tadistill.errors import ConfigError
 
 pytestmark = pytest.mark.usefixtures("registered_datasets")

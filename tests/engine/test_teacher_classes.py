@@ -4,7 +4,8 @@ import pytest
 from detectron2.data import DatasetCatalog, MetadataCatalog
 from tiny import save_teacher, student_cfg, teacher_cfg
 
-from tadistill.engine import check_before_training, register_coco
+from tadistill.data import register_coco
+from tadistill.engine import check_before_training
 from tadistill.engine.teacher_classes import check_teacher_classes, has_teacher
 from tadistill.errors import ConfigError
 

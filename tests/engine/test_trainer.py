@@ -15,7 +15,8 @@ from tiny import clone, plain_cfg, same_tensors, student_cfg
 
 from tadistill import DistillationDecayHook, add_tadistill_config
 from tadistill.checkpoint import TrainingCheckpointer
-from tadistill.engine import TADistillTrainer, register_coco
+from tadistill.data import register_coco
+from tadistill.engine import TADistillTrainer
 from tadistill.engine.nonfinite import explain_nonfinite
 from tadistill.engine.trainer import ExportHook
 

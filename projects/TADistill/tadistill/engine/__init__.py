@@ -1,10 +1,8 @@
-"""What train_net.py is made of: arguments, datasets, checks before the first step, the trainer."""
+"""What train_net.py is made of: arguments, checks before the first step, processes, the trainer."""
 
 from .arguments import argument_parser
 from .checks import check_before_launch, check_before_training
-from .datasets import register_coco
 from .evaluation import evaluate_student, evaluate_teacher
-from .notices import log_notices
 from .processes import joined_by_torchrun, launch, started_by_torchrun
 from .run_directory import claim_run_directory, free_directory
 from .trainer import TADistillTrainer
@@ -20,7 +18,5 @@ __all__ = [
     "free_directory",
     "joined_by_torchrun",
     "launch",
-    "log_notices",
-    "register_coco",
     "started_by_torchrun",
 ]

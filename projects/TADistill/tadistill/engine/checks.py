@@ -9,9 +9,9 @@ from detectron2.data import DatasetCatalog, MetadataCatalog
 from detectron2.utils import comm
 from detectron2.utils.file_io import PathManager
 
+from ..data import examine_annotations
 from ..errors import ConfigError
-from .annotations import examine_annotations
-from .notices import Notice
+from ..notices import Notice
 from .processes import on_gpu
 from .run_directory import check_run_directory
 from .teacher_classes import check_teacher_classes, has_teacher

@@ -12,10 +12,10 @@ from torch import nn
 
 from ..checkpoint import TrainingCheckpointer
 from ..errors import ConfigError
+from ..notices import log_notices
 from ..teacher import build_teacher
 from ..weights import load_all_weights
 from .checks import check_datasets, check_device
-from .notices import log_notices
 from .teacher_classes import check_teacher_classes
 from .trainer import TADistillTrainer
 

@@ -3,11 +3,11 @@
 from detectron2.config import CfgNode
 from detectron2.data import DatasetCatalog, MetadataCatalog
 
+from ..data.coco_json import first_few
 from ..errors import ConfigError
+from ..notices import Notice
 from ..options import DistillationOptions
 from ..teacher import teacher_config
-from .coco_json import first_few
-from .notices import Notice
 
 _KEY = "MODEL.TADISTILL.TEACHER"
 

@@ -18,14 +18,14 @@ from detectron2.utils import comm
 from torch.nn.parallel import DistributedDataParallel
 
 from ..checkpoint import TrainingCheckpointer
+from ..data import ResumableLoader
 from ..errors import ConfigError
 from ..export import export_student
 from ..hooks import DistillationDecayHook
-from .data import ResumableLoader
+from ..randomness import SeedStepsHook
 from .nonfinite import LastLosses, explain_nonfinite
 from .optimizer import build_optimizer
 from .processes import on_gpu
-from .randomness import SeedStepsHook
 from .smoothing import SmoothingHook
 
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)

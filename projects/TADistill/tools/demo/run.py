@@ -31,7 +31,7 @@ from summary import terminal_table, write_results
 from trainings import REPO, Run, run_all
 
 import tadistill
-from tadistill.engine import register_coco
+from tadistill.data import register_coco
 
 SHIPPED_TEACHER = REPO / "projects/TADistill/tools/demo/teacher.pth"
 CONFIGS = {name: f"configs/demo/{name}.yaml" for name in ("teacher", "baseline", "distilled")}

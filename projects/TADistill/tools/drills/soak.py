@@ -23,7 +23,8 @@ from detectron2.config import CfgNode, get_cfg
 from detectron2.engine import HookBase, default_setup
 
 from tadistill import add_tadistill_config
-from tadistill.engine import TADistillTrainer, argument_parser, register_coco
+from tadistill.data import register_coco
+from tadistill.engine import TADistillTrainer, argument_parser
 
 REPO = Path(__file__).resolve().parents[4]
 CONFIG = REPO / "configs/quick_schedules/tadistill_instant_test.yaml"

@@ -29,7 +29,8 @@ from detectron2.config import CfgNode, get_cfg
 from detectron2.modeling import build_model
 
 from tadistill import add_tadistill_config
-from tadistill.engine import TADistillTrainer, evaluate_student, evaluate_teacher, register_coco
+from tadistill.data import register_coco
+from tadistill.engine import TADistillTrainer, evaluate_student, evaluate_teacher
 from tadistill.engine.evaluation import load_student
 from tadistill.errors import ConfigError
 from tadistill.merging import merge_file

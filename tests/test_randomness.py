@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from tadistill.engine.randomness import SeedStepsHook, seeded
+from tadistill.randomness import SeedStepsHook, seeded
 
 
 def draw():

@@ -14,7 +14,7 @@ from detectron2.data.detection_utils import (
 )
 from detectron2.structures import BoxMode
 
-from tadistill.engine.annotations import examine_annotations
+from tadistill.data.annotations import examine_annotations
 from tadistill.errors import ConfigError
 
 pytestmark = pytest.mark.usefixtures("registered_datasets")

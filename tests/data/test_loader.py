@@ -10,7 +10,7 @@ import torch
 from detectron2.data import DatasetCatalog, MetadataCatalog, build_detection_train_loader
 from tiny import plain_cfg
 
-from tadistill.engine.data import ResumableLoader
+from tadistill.data import ResumableLoader
 from tadistill.errors import ConfigError
 
 pytestmark = pytest.mark.usefixtures("registered_datasets")
@@ -106,7 +106,7 @@ def test_ranks_see_different_images_with_different_augmentations(cfg, monkeypatc
     cfg.DATALOADER.ASPECT_RATIO_GROUPING, cfg.SOLVER.IMS_PER_BATCH = False, 2
     single = list(itertools.chain(*ids(batches(cfg, count=10))))
     monkeypatch.setattr("detectron2.utils.comm.get_world_size", lambda: 2)
-    monkeypatch.setattr("tadistill.engine.data.comm.all_gather", lambda x: [x], raising=False)
+    monkeypatch.setattr("tadistill.data.loader.comm.all_gather", lambda x: [x], raising=False)
     by_rank = []
     for rank in (0, 1):
         monkeypatch.setattr("detectron2.utils.comm.get_rank", lambda rank=rank: rank)

@@ -13,7 +13,7 @@ from detectron2.utils.serialize import PicklableWrapper
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from ..errors import ConfigError
-from .randomness import IMAGES, seeded
+from ..randomness import IMAGES, seeded
 
 Place = tuple[int, int]  # where in the sampler's stream, and the index of the image there
 

@@ -11,10 +11,10 @@ import numpy as np
 from detectron2.data import MetadataCatalog
 
 from ..errors import ConfigError
+from ..notices import Notice
 from .annotation_table import AnnotationTable
 from .coco_json import FORM, check_form, check_scorable, first_few, read_coco_json
 from .image_files import missing_files, unusable_images
-from .notices import Notice
 
 
 def examine_annotations(key: str, name: str, scored: bool) -> Notice | None:

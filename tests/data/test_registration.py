@@ -3,7 +3,8 @@
 import pytest
 from detectron2.data import DatasetCatalog, MetadataCatalog
 
-from tadistill.engine import argument_parser, register_coco
+from tadistill.data import register_coco
+from tadistill.engine import argument_parser
 from tadistill.errors import ConfigError
 
 pytestmark = pytest.mark.usefixtures("registered_datasets")

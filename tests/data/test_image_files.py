@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tadistill.engine import image_files
-from tadistill.engine.image_files import missing_files, unusable_images
+from tadistill.data import image_files
+from tadistill.data.image_files import missing_files, unusable_images
 
 
 @pytest.fixture
