@@ -1,6 +1,6 @@
 """Sends files that try to run code through every door of the project, and counts.
 
-    python untrusted_files.py [--output untrusted_files.json]
+    python projects/TADistill/tools/drills/untrusted_files.py --json FILE
 
 First each file is opened without care, to see that its code does run. Then each goes through each
 door, in this process, as ``train_net.py`` and ``export_student.py`` open it; and one a door through
@@ -40,7 +40,6 @@ import digits
 
 REPO = Path(__file__).resolve().parents[4]
 CONFIG = "configs/demo/distilled.yaml"
-OUTPUT = REPO / "projects/TADistill/recorded/drills/untrusted_files.json"
 TEACHER = "MODEL.TADISTILL.TEACHER"
 PACKAGES = ("torch", "numpy", "detectron2", "fvcore", "PyYAML", "safetensors")
 SECONDS_TO_RUN = 10  # that code which was started gets before it counts as one that did not run
@@ -262,8 +261,9 @@ def drill(directory: Path) -> dict:
 def main() -> None:
     """Runs the drill, writes its table and exits by its outcome."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
-    parser.add_argument("--output", type=Path, default=OUTPUT)
-    output = parser.parse_args().output
+    parser.add_argument("--json", type=Path, help="where to write the table")
+    output = parser.parse_args().json
+    output = output and output.resolve()
     # So that it is not torch's default that refuses the files.
     os.environ["TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD"] = "1"
     warnings.simplefilter("ignore")
@@ -272,8 +272,8 @@ def main() -> None:
 
     with tempfile.TemporaryDirectory() as directory:
         result = drill(Path(directory))
-    output.parent.mkdir(parents=True, exist_ok=True)
-    output.write_text(json.dumps(result, indent=2) + "\n")
+    if output:
+        output.write_text(json.dumps(result, indent=2) + "\n")
     print(*(f"{name}: {result[name]}" for name in ("tried", "refused", "code_that_ran")), sep="\n")
 
     for table in (result["weights"], result["configs"]):
