@@ -3,6 +3,7 @@
 import functools
 import re
 import time
+import weakref
 from datetime import timedelta
 from types import SimpleNamespace
 
@@ -208,15 +209,19 @@ class TestLaunch:
         assert str(end.value) == "error: SOME.KEY is wrong"
 
 
-def test_a_process_that_is_through_leaves_the_others(monkeypatch, cfg):
+def test_a_process_that_is_through_leaves_no_group_behind(monkeypatch):
     address = f"tcp://127.0.0.1:{get_free_port()}"
     args = arguments("--num-gpus", "1")
     monkeypatch.setattr(comm, "_LOCAL_PROCESS_GROUP", None)
-    ranks = []
+    groups = []
 
     def main(args):
-        ranks.append((dist.get_rank(), dist.get_world_size(), comm.get_local_rank()))
+        assert (dist.get_rank(), dist.get_world_size(), comm.get_local_rank()) == (0, 1, 0)
+        kept_by_detectron2 = comm._get_global_gloo_group()
+        like_a_trainer = [kept_by_detectron2]
+        like_a_trainer.append(like_a_trainer)
+        groups.extend(map(weakref.ref, (kept_by_detectron2, comm._LOCAL_PROCESS_GROUP)))
 
     processes._run_on_cpu(0, functools.partial(processes._in_process, main), args, address)
-    assert ranks == [(0, 1, 0)]
     assert not dist.is_initialized()
+    assert [group() for group in groups] == [None, None]

@@ -10,6 +10,7 @@ The launch of Detectron2 v0.6 knows NCCL and GPUs alone, and neither v0.6 nor ma
 import argparse
 import contextlib
 import functools
+import gc
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -138,11 +139,17 @@ def _join(
 
 
 def _leave() -> None:
-    """Ends gloo's threads, which Detectron2 has on GPUs too: if they outlive Python, it aborts now
+    """Ends gloo's threads, which Detectron2 has on GPUs too. If they outlive Python it aborts now
     and then, and the job counts as failed when all its work is done.
     """
-    if dist.is_initialized():
-        dist.destroy_process_group()
+    if not dist.is_initialized():
+        return
+    dist.destroy_process_group()
+    # A thread ends with the last reference to its group: Detectron2 has two, and a trainer, whose
+    # hooks refer to it in a circle, has DistributedDataParallel's.
+    comm._LOCAL_PROCESS_GROUP = None
+    comm._get_global_gloo_group.cache_clear()
+    gc.collect()
 
 
 def _in_process(main: Main, args: argparse.Namespace) -> None:

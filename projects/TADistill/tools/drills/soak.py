@@ -3,9 +3,10 @@
     python projects/TADistill/tools/drills/soak.py --steps 3000 --json FILE [--bfloat16]
 
 The resident memory of the process is read every 20 steps (Linux). After the first third of the
-steps, in which caches fill, it should be flat: the slope is that of a least-squares line over the
-rest. A loss that is not finite ends the drill with an error. ``--bfloat16`` runs the steps under
-autocast, on the CPU, as a GPU would under SOLVER.AMP.
+steps, in which caches fill, it should be flat, but for the scalars of all steps, which Detectron2's
+``EventStorage`` keeps: the slope is that of a least-squares line over the rest. A loss that is not
+finite ends the drill with an error. ``--bfloat16`` runs the steps under autocast, on the CPU, as a
+GPU would under SOLVER.AMP.
 """
 
 import argparse
@@ -48,10 +49,19 @@ class MemoryHook(HookBase):
 
     Attributes:
         mebibytes: one every ``EVERY`` steps.
+        bytes_of_scalars: what the ``EventStorage`` holds at the end.
     """
 
     def __init__(self):
         self.mebibytes: list[float] = []
+        self.bytes_of_scalars = 0
+
+    def after_train(self):
+        entries = [e for h in self.trainer.storage.histories().values() for e in h.values()]
+        pointer = 8  # to each, in its list
+        self.bytes_of_scalars = sum(
+            sys.getsizeof(entry) + sys.getsizeof(entry[0]) + pointer for entry in entries
+        )
 
     def after_step(self):
         if self.trainer.iter % EVERY == 0:
@@ -96,6 +106,7 @@ def soak(cfg: CfgNode, bfloat16: bool = False) -> dict:
             "last": round(float(settled[-1]), 1),
         },
         "slope_bytes_per_step": round(float(slope) * 2**20, 1),
+        "of_which_Detectron2s_scalars": round(memory.bytes_of_scalars / trainer.iter, 1),
         "seconds": round(time.monotonic() - began),
         "versions": {"python": platform.python_version(), "torch": torch.__version__},
     }
