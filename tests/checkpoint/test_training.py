@@ -113,7 +113,7 @@ def test_a_checkpoint_in_torchs_older_format_is_resumed_from(tmp_path):
 def test_a_checkpoint_that_would_run_code_is_an_error_and_not_passed_over(tmp_path):
     save(tmp_path, 1)
     path = save(tmp_path, 2)
-    path.write_bytes(pickle.dumps({"model": os.system}))
+    path.write_bytes(pickle.dumps({"model": os.system}, protocol=2))
     with pytest.raises(UnsafeFileError, match=f"{path} was refused"):
         resume(tmp_path)
 
