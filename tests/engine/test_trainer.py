@@ -19,6 +19,7 @@ from tadistill.data import register_coco
 from tadistill.engine import TADistillTrainer
 from tadistill.engine.nonfinite import explain_nonfinite
 from tadistill.engine.trainer import ExportHook
+from tadistill.errors import ConfigError
 
 pytestmark = pytest.mark.usefixtures("registered_datasets")
 
@@ -228,6 +229,14 @@ def test_other_datasets_are_scored_by_coco_in_a_folder_each(cfg, coco_files, tmp
 
     given = TADistillTrainer.build_evaluator(cfg, "mine", str(tmp_path / "given"))
     assert given._output_dir == str(tmp_path / "given")
+
+
+def test_where_nothing_whole_can_be_resumed_from_the_argument_is_named_once(cfg, tmp_path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "model_0000001.pth").touch()
+    with pytest.raises(ConfigError) as error:
+        TADistillTrainer(cfg).resume_or_load(resume=True)
+    assert str(error.value).startswith("--resume: no checkpoint in OUTPUT_DIR")
 
 
 def test_a_full_disk_is_said_to_be_that(cfg, tmp_path):

@@ -55,7 +55,7 @@ class TrainingCheckpointer(TADistillCheckpointer):
             logger.warning("The checkpoint %s is not whole: %s", path, problem)
         if candidates:
             raise ConfigError(
-                f"--resume: no checkpoint in OUTPUT_DIR {self.save_dir} is whole "
+                f"no checkpoint in OUTPUT_DIR {self.save_dir} is whole "
                 f"({', '.join(os.path.basename(path) for path in candidates)}); start again in "
                 "another OUTPUT_DIR"
             )
