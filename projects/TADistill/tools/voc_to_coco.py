@@ -227,7 +227,9 @@ def _boxes(
     """Of each object that is kept: category id, XYWH box, and whether it is a crowd (0 or 1)."""
     for place, entry in enumerate(root.findall("object"), start=1):
         name = (entry.findtext("name") or "").strip()
-        where = f"{path}: object {place} ({name or 'without a name'})"
+        if not name:
+            raise ConversionError(f"{path}: object {place} has no <name>")
+        where = f"{path}: object {place} ({name})"
         if name not in category_ids:
             if rules.other_classes == "error":
                 raise ConversionError(f"{where} has a class that is not in the list of classes")
