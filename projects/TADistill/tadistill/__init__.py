@@ -1,7 +1,7 @@
 """Task-adaptive distillation for Detectron2's R-CNN detectors (arXiv:2006.13108).
 
-Importing this package registers the meta-architecture ``TADistillRCNN``. What a project needs
-from here is three names::
+Importing this package registers the meta-architecture ``TADistillRCNN`` and the backbone
+``build_timm_fpn_backbone``. What a project needs from here is three names::
 
     import tadistill
     tadistill.add_tadistill_config(cfg)               # declares MODEL.TADISTILL.*
@@ -18,6 +18,7 @@ except ImportError as e:
         "pure-Python wheel that projects/TADistill/tools/setup/build_detectron2.py makes."
     ) from e
 
+from .backbones import build_timm_fpn_backbone
 from .config import add_tadistill_config
 from .export import export_student
 from .hooks import DistillationDecayHook
@@ -29,5 +30,6 @@ __all__ = [
     "DistillationDecayHook",
     "TADistillRCNN",
     "add_tadistill_config",
+    "build_timm_fpn_backbone",
     "export_student",
 ]

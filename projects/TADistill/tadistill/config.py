@@ -6,7 +6,7 @@ from detectron2.config import CfgNode as CN
 
 
 def add_tadistill_config(cfg: CN) -> None:
-    """Add ``MODEL.TADISTILL`` and ``SOLVER.OPTIMIZER`` to a Detectron2 config, in place.
+    """Add ``MODEL.TADISTILL``, ``MODEL.TIMM`` and ``SOLVER.OPTIMIZER`` to a Detectron2 config, in place.
 
     Nothing changes until ``MODEL.META_ARCHITECTURE`` is ``"TADistillRCNN"``. Everything else
     under ``MODEL`` describes the student. The symbols are those of projects/TADistill/README.md.
@@ -66,6 +66,16 @@ def add_tadistill_config(cfg: CN) -> None:
     # For "step": w is multiplied by GAMMA at each of these fractions of the training.
     _C.MODEL.TADISTILL.DECAY.STEPS = [0.6667, 0.8889]
     _C.MODEL.TADISTILL.DECAY.GAMMA = 0.1
+
+    # MODEL.BACKBONE.NAME "build_timm_fpn_backbone": a model of timm (which must be installed) with
+    # a feature pyramid on MODEL.FPN.IN_FEATURES, its maps "stride4", "stride8", "stride16", ….
+    if "TIMM" not in _C.MODEL:  # other projects have this node too
+        _C.MODEL.TIMM = CN()
+    _C.MODEL.TIMM.NAME = "tf_efficientnet_lite0"  # any that timm.create_model(features_only) knows
+    # Where training starts, if not from MODEL.WEIGHTS: a file with timm's names, or "timm" for its
+    # own download. Not read where a checkpoint brings all weights (a teacher, --eval-only).
+    _C.MODEL.TIMM.WEIGHTS = ""
+    _C.MODEL.TIMM.NORM = "BN"  # what its BatchNorm becomes; or "FrozenBN", "SyncBN"
 
     # "SGD" or "ADAMW", which small detectors from scratch want. Read by TADistillTrainer;
     # Detectron2's own trainer knows SGD alone. Other projects have this key too.

@@ -3,6 +3,7 @@ is evaluated as noise.
 """
 
 import logging
+from collections.abc import Sequence
 
 from detectron2.utils.file_io import PathManager
 from torch import nn
@@ -13,7 +14,7 @@ from .errors import ConfigError
 # Parts of which a model that fits the file has all.
 _ALL_OR_NOTHING = ("backbone.", "proposal_generator.", "roi_heads.box_")
 # BatchNorm's counter of training batches plays no part in inference.
-_COUNTERS = "num_batches_tracked"
+COUNTERS = "num_batches_tracked"
 
 
 class _StrictCheckpointer(TADistillCheckpointer):
@@ -72,27 +73,45 @@ def load_all_weights(model: nn.Module, path: str, key: str, advice: str = "") ->
     )
 
 
-def _problems(incompatible) -> str:
-    missing = [k for k in incompatible.missing_keys if not k.endswith(_COUNTERS)]
-    shapes = [
+def describe_mismatch(
+    surplus: list[str],
+    missing: list[str],
+    shapes: list[tuple[str, Sequence[int], Sequence[int]]],
+) -> str:
+    """What a file and a model do not have in common, a line each; empty if there is nothing.
+
+    Args:
+        surplus: names in the file, but not in the model.
+        missing: names in the model, but not in the file.
+        shapes: name, shape in the file and shape in the model, where they differ.
+    """
+    misshapen = [
         f"{name} (file {tuple(in_file)}, model {tuple(in_model)})"
-        for name, in_file, in_model in incompatible.incorrect_shapes
-    ]
-    misshapen = {name for name, *_ in incompatible.incorrect_shapes}
-    missing = [k for k in missing if k not in misshapen]
-    surplus = [
-        k
-        for k in incompatible.unexpected_keys
-        if k.startswith(_ALL_OR_NOTHING) and not k.endswith(_COUNTERS)
+        for name, in_file, in_model in shapes
     ]
     lines = []
     if surplus:
         lines.append(f"In the file, but not in the model ({len(surplus)}): {_first(surplus)}")
     if missing:
         lines.append(f"Not in the file ({len(missing)}): {_first(missing)}")
-    if shapes:
-        lines.append(f"Of another shape ({len(shapes)}): {_first(shapes)}")
+    if misshapen:
+        lines.append(f"Of another shape ({len(misshapen)}): {_first(misshapen)}")
     return "\n".join(lines)
+
+
+def _problems(incompatible) -> str:
+    misshapen = {name for name, *_ in incompatible.incorrect_shapes}
+    return describe_mismatch(
+        surplus=[
+            k
+            for k in incompatible.unexpected_keys
+            if k.startswith(_ALL_OR_NOTHING) and not k.endswith(COUNTERS)
+        ],
+        missing=[
+            k for k in incompatible.missing_keys if not k.endswith(COUNTERS) and k not in misshapen
+        ],
+        shapes=incompatible.incorrect_shapes,
+    )
 
 
 def _first(items: list[str], limit: int = 8) -> str:

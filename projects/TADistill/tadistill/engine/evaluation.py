@@ -10,6 +10,7 @@ from detectron2.evaluation import verify_results
 from detectron2.utils import comm
 from torch import nn
 
+from ..backbones import without_timm_weights
 from ..checkpoint import TrainingCheckpointer
 from ..errors import ConfigError
 from ..notices import log_notices
@@ -58,8 +59,7 @@ def load_student(cfg: CfgNode, path: str, source: str) -> nn.Module:
     Raises:
         ConfigError: if the file lacks a tensor of the student.
     """
-    cfg = cfg.clone()
-    cfg.defrost()
+    cfg = without_timm_weights(cfg)
     cfg.MODEL.TADISTILL.ENABLED = False
     model = TADistillTrainer.build_model(cfg)
     load_all_weights(model, path, source, "Use the config that these weights were trained with.")

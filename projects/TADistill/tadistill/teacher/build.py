@@ -4,6 +4,7 @@ import torch
 from detectron2.config import CfgNode
 from detectron2.modeling import META_ARCH_REGISTRY, GeneralizedRCNN, build_model
 
+from ..backbones import without_timm_weights
 from ..box_head import why_not_distillable
 from ..errors import ConfigError
 from ..weights import load_all_weights
@@ -29,7 +30,7 @@ def build_teacher(cfg: CfgNode) -> FrozenTeacher:
     _check_architecture(teacher_cfg)
     _check_class_count(cfg, teacher_cfg)
     with torch.random.fork_rng(devices=[]):
-        model = build_model(teacher_cfg)
+        model = build_model(without_timm_weights(teacher_cfg))
     problem = why_not_distillable(model.roi_heads)
     if problem:
         raise ConfigError(f"the teacher cannot teach: {problem} ({KEY})")

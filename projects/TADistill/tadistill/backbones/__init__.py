@@ -1,0 +1,10 @@
+"""Backbones that Detectron2 does not have. Importing this registers them."""
+
+from .timm_fpn import TIMM_FPN, TimmBackbone, build_timm_fpn_backbone, without_timm_weights
+
+__all__ = [
+    "TIMM_FPN",
+    "TimmBackbone",
+    "build_timm_fpn_backbone",
+    "without_timm_weights",
+]
