@@ -2,14 +2,17 @@ import copy
 
 import pytest
 import torch
+from detectron2.modeling.matcher import Matcher
+from detectron2.modeling.roi_heads import ROIHeads
 from detectron2.structures import Boxes, Instances
+from detectron2.utils.events import EventStorage
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from reference import proposals as reference
 from reference.boxes import iou
 from strategies import box_rows, finite_rows
 
-from tadistill.proposals import share_proposals
+from tadistill.proposals import label_and_sample, share_proposals
 
 # A small grid: boxes that overlap, agree or only touch are then common.
 start = st.integers(0, 12).map(lambda v: 4.0 * v)
@@ -29,8 +32,12 @@ def box_list(instances):
     return instances.proposal_boxes.tensor.tolist()
 
 
+def distinct(*arguments):
+    return share_proposals(*arguments).distinct()
+
+
 def union(student, teacher, threshold):
-    shared = share_proposals([proposals(student)], [proposals(teacher)], "union", threshold)
+    shared = distinct([proposals(student)], [proposals(teacher)], "union", threshold)
     assert len(shared) == 1
     return box_list(shared[0])
 
@@ -85,7 +92,7 @@ class TestUnion:
         def scored(boxes):
             return proposals(boxes, torch.tensor([random.uniform(-9, 9) for _ in boxes]))
 
-        shared = share_proposals([scored(student)], [scored(teacher)], "union", threshold)
+        shared = distinct([scored(student)], [scored(teacher)], "union", threshold)
         assert box_list(shared[0]) == union(student, teacher, threshold)
 
     def test_order(self):
@@ -114,13 +121,13 @@ class TestUnion:
     @pytest.mark.parametrize("student", [[], [[0, 0, 10, 10]]])
     @pytest.mark.parametrize("teacher", [[], [[50, 50, 60, 60]]])
     def test_an_rpn_without_proposals(self, student, teacher):
-        shared = share_proposals([proposals(student)], [proposals(teacher)])[0]
+        shared = distinct([proposals(student)], [proposals(teacher)])[0]
         assert box_list(shared) == [*student, *teacher]
         assert shared.objectness_logits.shape == (len(student) + len(teacher),)
 
     def test_images_are_apart(self):
         one, other = [0, 0, 10, 10], [50, 50, 60, 60]
-        shared = share_proposals(
+        shared = distinct(
             [proposals([one], image_size=(60, 80)), proposals([other], image_size=(70, 90))],
             [proposals([other], image_size=(60, 80)), proposals([other], image_size=(70, 90))],
         )
@@ -130,7 +137,7 @@ class TestUnion:
     def test_fields_come_along(self):
         student = proposals([[0, 0, 10, 10]], torch.tensor([3.0]))
         teacher = proposals([[0, 0, 10, 10], [50, 50, 60, 60]], torch.tensor([7.0, -2.0]))
-        shared = share_proposals([student], [teacher])[0]
+        shared = distinct([student], [teacher])[0]
         assert set(shared.get_fields()) == {"proposal_boxes", "objectness_logits"}
         assert isinstance(shared.proposal_boxes, Boxes)
         assert shared.objectness_logits.tolist() == [3.0, -2.0]
@@ -139,7 +146,7 @@ class TestUnion:
         student = [proposals([[0, 0, 10, 10], [20, 20, 40, 40]])]
         teacher = [proposals([[0, 0, 10, 10], [50, 50, 60, 60]])]
         before = copy.deepcopy((student, teacher))
-        shared = share_proposals(student, teacher)
+        shared = distinct(student, teacher)
         shared[0].proposal_boxes.tensor.zero_()
         for old, new in zip(before, (student, teacher), strict=True):
             assert box_list(old[0]) == box_list(new[0])
@@ -149,7 +156,7 @@ class TestUnion:
         boxes = torch.tensor([[0.0, 0.0, 10.0, 10.0]], requires_grad=True)
         student = Instances((90, 110), proposal_boxes=Boxes(boxes))
         teacher = Instances((90, 110), proposal_boxes=Boxes(boxes + 30))
-        shared = share_proposals([student], [teacher])[0]
+        shared = distinct([student], [teacher])[0]
         assert len(shared) == 2
         assert not shared.proposal_boxes.tensor.requires_grad
 
@@ -164,10 +171,98 @@ class TestOneSource:
 
     def test_the_students_own(self):
         student = [proposals(self.student), proposals([])]
-        shared = share_proposals(student, None, "student")
+        shared = distinct(student, None, "student")
         assert [box_list(image) for image in shared] == [self.student, []]
 
     def test_the_teachers(self):
         student, teacher = [proposals(self.student)], [proposals(self.teacher)]
-        shared = share_proposals(student, teacher, "teacher")
+        shared = distinct(student, teacher, "teacher")
         assert [box_list(image) for image in shared] == [self.teacher]
+
+
+class OwnSampling(ROIHeads):
+    """Takes all proposals, as a project's heads might."""
+
+    def label_and_sample_proposals(self, proposals, targets):
+        return proposals
+
+
+class TestSampling:
+    @staticmethod
+    def heads(cls=ROIHeads, append_gt=True):
+        return cls(
+            num_classes=3,
+            batch_size_per_image=12,
+            positive_fraction=0.5,
+            proposal_matcher=Matcher([0.3, 0.5], [0, -1, 1], allow_low_quality_matches=False),
+            proposal_append_gt=append_gt,
+        )
+
+    @staticmethod
+    def ground_truth(boxes):
+        return Instances(
+            (90, 110),
+            gt_boxes=Boxes(torch.tensor(boxes, dtype=torch.float32).reshape(-1, 4)),
+            gt_classes=torch.arange(len(boxes)) % 3,
+            gt_index=torch.arange(len(boxes)),
+        )
+
+    @staticmethod
+    def sampled(sample, seed):
+        """Every field of every sampled proposal, and the random state it left."""
+        torch.manual_seed(seed)
+        with EventStorage() as storage:
+            images = sample()
+            logged = {name: value for name, (value, _) in storage.latest().items()}
+        fields = [
+            {k: getattr(v, "tensor", v).tolist() for k, v in i.get_fields().items()} for i in images
+        ]
+        return fields, logged, torch.get_rng_state().tolist()
+
+    @given(
+        images=st.lists(st.tuples(boxes, boxes, boxes), min_size=1, max_size=3),
+        threshold=thresholds,
+        append_gt=st.booleans(),
+        seed=st.integers(0, 2**31),
+    )
+    def test_is_detectron2s_of_the_proposals_without_near_duplicates(
+        self, images, threshold, append_gt, seed
+    ):
+        heads, fields = self.heads(append_gt=append_gt), heads_fields(self.heads())
+        student, teacher, gt = zip(*images, strict=True)
+        gt = [self.ground_truth(boxes) for boxes in gt]
+        shared = share_proposals(
+            [proposals(s) for s in student], [proposals(t) for t in teacher], "union", threshold
+        )
+        ours = self.sampled(lambda: label_and_sample(heads, shared, gt), seed)
+        stock = self.sampled(lambda: heads.label_and_sample_proposals(shared.distinct(), gt), seed)
+        assert ours == stock
+        assert heads_fields(heads) == fields  # untouched: no method is left replaced
+
+    def test_never_takes_a_near_duplicate(self):
+        shared = share_proposals(
+            [proposals([[0, 0, 10, 10]])], [proposals([[0, 0, 10, 10.5], [50, 50, 60, 60]])]
+        )
+        for gt in ([], [[0, 0, 10, 10]], [[50, 50, 60, 60]]):
+            with EventStorage():
+                sampled = label_and_sample(self.heads(), shared, [self.ground_truth(gt)])
+            assert [0, 0, 10, 10.5] not in box_list(sampled[0])
+            assert len(sampled[0]) == 2 + len(gt)
+
+    @pytest.mark.parametrize("source", ["student", "teacher"])
+    def test_of_one_models_proposals_is_detectron2s(self, source):
+        one, other = [proposals([[0, 0, 10, 10]] * 9)], [proposals([[0, 0, 30, 30]] * 9)]
+        shared, heads = share_proposals(one, other, source), self.heads()
+        gt = [self.ground_truth([[0, 0, 10, 10]])]
+        ours = self.sampled(lambda: label_and_sample(heads, shared, gt), 0)
+        expected = one if source == "student" else other
+        assert ours == self.sampled(lambda: heads.label_and_sample_proposals(expected, gt), 0)
+
+    def test_heads_that_sample_in_their_own_way_are_given_no_near_duplicates(self):
+        shared = share_proposals([proposals([[0, 0, 10, 10]])], [proposals([[0, 0, 10, 10]])])
+        sampled = label_and_sample(self.heads(OwnSampling), shared, [self.ground_truth([])])
+        assert box_list(sampled[0]) == [[0, 0, 10, 10]]
+
+
+def heads_fields(heads):
+    return set(vars(heads))

@@ -1,7 +1,36 @@
 """Proposal sharing: the regions that both models answer for (paper, "region interflow")."""
 
+import copy
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
 import torch
-from detectron2.structures import Instances, pairwise_iou
+from detectron2.modeling.roi_heads import ROIHeads
+from detectron2.structures import Instances
+from torch import Tensor
+from torch.nn import functional as F
+
+
+class SharedProposals(NamedTuple):
+    """The proposals to be labelled and sampled once for both models.
+
+    How many near-duplicates there are only the GPU knows. They are marked, not taken out, so that
+    a step need not wait until it says so.
+
+    Attributes:
+        proposals: one ``Instances`` an image.
+        duplicates: one (R,) bool an image: True for the near-duplicates, which are not to be
+            sampled. None if there are none.
+    """
+
+    proposals: list[Instances]
+    duplicates: list[Tensor] | None = None
+
+    def distinct(self) -> list[Instances]:
+        """The proposals without near-duplicates. Waits for the GPU."""
+        if self.duplicates is None:
+            return self.proposals
+        return [p[~d] for p, d in zip(self.proposals, self.duplicates, strict=True)]
 
 
 @torch.no_grad()
@@ -10,13 +39,14 @@ def share_proposals(
     teacher: list[Instances] | None,
     source: str = "union",
     nms_thresh: float = 0.9,
-) -> list[Instances]:
-    """The proposals, per image, to be labelled and sampled once for both models.
+) -> SharedProposals:
+    """The proposals, per image, that both models answer for.
 
     In the union all of the student's proposals come first, in their order, then those of the
     teacher's that the student does not have: a teacher's proposal whose IoU with any student's is
-    above ``nms_thresh`` is left out. Objectness scores of two RPNs are not comparable, so unlike
-    in NMS no score decides which one of a pair stays, and the result depends on the boxes alone.
+    above ``nms_thresh`` is a near-duplicate. Objectness scores of two RPNs are not comparable, so
+    unlike in NMS no score decides which one of a pair stays, and the result depends on the boxes
+    alone.
 
     Boxes of no or negative size overlap nothing, so they stay. NaN and infinite boxes are for the
     RPN to keep back, as Detectron2's does; here they touch no other box, and a teacher's one may
@@ -29,20 +59,64 @@ def share_proposals(
             "student".
         source: "union", "student" or "teacher".
         nms_thresh: IoU above which two proposals are near-duplicates. 1 keeps them all.
-
-    Returns:
-        As ``student``.
     """
     if source == "student":
-        return student
+        return SharedProposals(student)
     if source == "teacher":
-        return teacher
-    return [_union(s, t, nms_thresh) for s, t in zip(student, teacher, strict=True)]
+        return SharedProposals(teacher)
+    proposals, duplicates = [], []
+    for s, t in zip(student, teacher, strict=True):
+        proposals.append(Instances.cat([s, t]))
+        boxes_S, boxes_T = s.proposal_boxes.tensor, t.proposal_boxes.tensor
+        known = _overlaps_any(boxes_T, boxes_S, nms_thresh)
+        duplicates.append(F.pad(known, (len(s), 0)))
+    return SharedProposals(proposals, duplicates)
 
 
-def _union(student: Instances, teacher: Instances, nms_thresh: float) -> Instances:
-    if len(student) == 0 or len(teacher) == 0:
-        return Instances.cat([student, teacher])
-    iou = pairwise_iou(student.proposal_boxes, teacher.proposal_boxes)  # (S, T)
-    is_new = iou.max(dim=0).values <= nms_thresh
-    return Instances.cat([student, teacher[is_new]])
+def label_and_sample(
+    roi_heads: ROIHeads, shared: SharedProposals, gt_instances: Sequence[Instances]
+) -> list[Instances]:
+    """``roi_heads.label_and_sample_proposals(shared.distinct(), gt_instances)``: the same proposals,
+    drawn by the same random numbers, without waiting for the GPU to take the duplicates out.
+
+    ROI heads with a ``label_and_sample_proposals`` of their own do wait.
+    """
+    method = getattr(roi_heads.label_and_sample_proposals, "__func__", None)
+    if shared.duplicates is None or method is not ROIHeads.label_and_sample_proposals:
+        return roi_heads.label_and_sample_proposals(shared.distinct(), gt_instances)
+    passing_over = copy.copy(roi_heads)  # the same modules; only a method is another
+    passing_over._sample_proposals = _sampler(roi_heads._sample_proposals, shared.duplicates)
+    return passing_over.label_and_sample_proposals(shared.proposals, gt_instances)
+
+
+def _sampler(sample_proposals: Callable, duplicates: Sequence[Tensor]) -> Callable:
+    """``ROIHeads._sample_proposals`` of one image after the other, in which near-duplicates have
+    the matcher's label -1, "ignore".
+    """
+    remaining = iter(duplicates)
+
+    def sample(matched_idxs: Tensor, matched_labels: Tensor, gt_classes: Tensor):
+        if len(gt_classes) == 0:
+            # Detectron2 reads no label then, all is background. The same with a box to ignore it for.
+            gt_classes = gt_classes.new_zeros(1)
+            matched_labels = torch.zeros_like(matched_labels)
+        duplicate = next(remaining)
+        # Behind the proposals stands the ground truth, if it is appended.
+        duplicate = F.pad(duplicate, (0, len(matched_labels) - len(duplicate)))
+        return sample_proposals(matched_idxs, matched_labels.masked_fill(duplicate, -1), gt_classes)
+
+    return sample
+
+
+def _overlaps_any(boxes: Tensor, others: Tensor, threshold: float) -> Tensor:
+    """(R,) bool: whether the IoU of each of the (R, 4) boxes with any other is above threshold.
+
+    As by Detectron2's ``pairwise_iou``, in half of its time: each coordinate is a matrix.
+    """
+    x1, y1, x2, y2 = others.T[:, :, None]
+    X1, Y1, X2, Y2 = boxes.T
+    width = (torch.minimum(x2, X2) - torch.maximum(x1, X1)).clamp(min=0)
+    height = (torch.minimum(y2, Y2) - torch.maximum(y1, Y1)).clamp(min=0)
+    intersection = width * height
+    union = (x2 - x1) * (y2 - y1) + (X2 - X1) * (Y2 - Y1) - intersection
+    return (intersection / union > threshold).any(dim=0)

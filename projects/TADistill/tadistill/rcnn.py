@@ -15,7 +15,7 @@ from .errors import ConfigError
 from .ground_truth import with_gt_index
 from .levels import match_levels
 from .options import DistillationOptions
-from .proposals import share_proposals
+from .proposals import SharedProposals, label_and_sample, share_proposals
 from .teacher import FrozenTeacher, build_teacher
 
 logger = logging.getLogger(__name__)
@@ -138,7 +138,7 @@ class TADistillRCNN(GeneralizedRCNN):
         proposals = share_proposals(
             proposals_S, proposals_T, options.sharing.source, options.sharing.nms_thresh
         )
-        sampled = self.roi_heads.label_and_sample_proposals(proposals, gt_instances)
+        sampled = label_and_sample(self.roi_heads, proposals, gt_instances)
 
         head_S = run_box_head(self.roi_heads, features_S, sampled)
         head_T = None
@@ -189,9 +189,9 @@ class TADistillRCNN(GeneralizedRCNN):
         }
         return {f"loss_tad_{name}": zero for name, weight in weights.items() if weight > 0}
 
-    def _visualize(self, batched_inputs: list[dict], proposals) -> None:
+    def _visualize(self, batched_inputs: list[dict], proposals: SharedProposals) -> None:
         if self.vis_period > 0 and get_event_storage().iter % self.vis_period == 0:
-            self.visualize_training(batched_inputs, proposals)
+            self.visualize_training(batched_inputs, proposals.distinct())
 
     def _check_student(self) -> None:
         key = "MODEL.TADISTILL.PROPOSALS.SOURCE"
