@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from reference import mask as reference
 from strategies import box_rows, counts, precisions
 
-from tadistill.terms import gaussian_mask
+from tadistill.terms import gaussian_mask, gaussian_masks
 
 SIGMA = math.sqrt(2)
 
@@ -192,3 +192,13 @@ def test_is_float32_without_a_graph():
     mask = gaussian_mask(boxes, (8, 8), 8, SIGMA)
     assert mask.dtype == torch.float32
     assert not mask.requires_grad
+
+
+def test_of_several_levels_are_those_of_each():
+    boxes = 40 * torch.rand(2, 20, 4, generator=torch.Generator().manual_seed(0))
+    boxes[..., 2:] += boxes[..., :2]
+    sizes, strides = [(20, 24), (10, 12), (3, 1)], [4, 8, 32]
+    masks = gaussian_masks(boxes, sizes, strides, SIGMA)
+    for mask, size, stride in zip(masks, sizes, strides, strict=True):
+        assert mask.any()
+        assert torch.equal(mask, gaussian_mask(boxes, size, stride, SIGMA))

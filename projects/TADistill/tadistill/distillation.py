@@ -20,7 +20,7 @@ from .levels import LevelPair
 from .normalizers import mask_normalizers
 from .options import BoxOptions, DistillationOptions, FeatureOptions, LogitOptions
 from .regions import Regions
-from .terms import box_term, feature_term, gaussian_mask, logit_term
+from .terms import box_term, feature_term, gaussian_masks, logit_term
 
 Term = tuple[Tensor, Tensor | None]  # a loss, and its gate's share of regions
 
@@ -103,12 +103,14 @@ def _feature(
     features_T: Mapping[str, Tensor],
     gt_boxes: Tensor,
 ) -> Tensor:
-    maps_S, maps_T, masks = [], [], []
-    for name, pair in levels.items():
-        map_S, map_T = _common_area(adapted_S[name], features_T[pair.teacher_name])
-        maps_S.append(map_S)
-        maps_T.append(map_T)
-        masks.append(gaussian_mask(gt_boxes, map_S.shape[-2:], pair.student.stride, options.sigma))
+    pairs = [
+        _common_area(adapted_S[name], features_T[pair.teacher_name])
+        for name, pair in levels.items()
+    ]
+    maps_S, maps_T = zip(*pairs, strict=True)
+    sizes = [map_S.shape[-2:] for map_S in maps_S]
+    strides = [pair.student.stride for pair in levels.values()]
+    masks = gaussian_masks(gt_boxes, sizes, strides, options.sigma)
     return options.weight * feature_term(maps_S, maps_T, masks, mask_normalizers(masks))
 
 

@@ -76,7 +76,7 @@ def share_proposals(
 def label_and_sample(
     roi_heads: ROIHeads, shared: SharedProposals, gt_instances: Sequence[Instances]
 ) -> list[Instances]:
-    """``roi_heads.label_and_sample_proposals(shared.distinct(), gt_instances)``: the same proposals,
+    """``roi_heads.label_and_sample_proposals(shared.distinct(), gt_instances)``, the same proposals
     drawn by the same random numbers, without waiting for the GPU to take the duplicates out.
 
     ROI heads with a ``label_and_sample_proposals`` of their own do wait.
@@ -97,7 +97,8 @@ def _sampler(sample_proposals: Callable, duplicates: Sequence[Tensor]) -> Callab
 
     def sample(matched_idxs: Tensor, matched_labels: Tensor, gt_classes: Tensor):
         if len(gt_classes) == 0:
-            # Detectron2 reads no label then, all is background. The same with a box to ignore it for.
+            # All is background then, whatever its label. With one class to look up, the same
+            # comes of labels.
             gt_classes = gt_classes.new_zeros(1)
             matched_labels = torch.zeros_like(matched_labels)
         duplicate = next(remaining)
@@ -113,10 +114,13 @@ def _overlaps_any(boxes: Tensor, others: Tensor, threshold: float) -> Tensor:
 
     As by Detectron2's ``pairwise_iou``, in half of its time: each coordinate is a matrix.
     """
+    if len(others) == 0:
+        return boxes.new_zeros(len(boxes), dtype=torch.bool)
     x1, y1, x2, y2 = others.T[:, :, None]
     X1, Y1, X2, Y2 = boxes.T
     width = (torch.minimum(x2, X2) - torch.maximum(x1, X1)).clamp(min=0)
     height = (torch.minimum(y2, Y2) - torch.maximum(y1, Y1)).clamp(min=0)
     intersection = width * height
     union = (x2 - x1) * (y2 - y1) + (X2 - X1) * (Y2 - Y1) - intersection
-    return (intersection / union > threshold).any(dim=0)
+    iou = (intersection / union).nan_to_num_(0)  # of boxes without area, or not finite
+    return iou.amax(dim=0) > threshold

@@ -16,6 +16,7 @@ from .ground_truth import with_gt_index
 from .levels import match_levels
 from .options import DistillationOptions
 from .proposals import SharedProposals, label_and_sample, share_proposals
+from .pulse import Pulse
 from .teacher import FrozenTeacher, build_teacher
 
 logger = logging.getLogger(__name__)
@@ -38,7 +39,7 @@ class TADistillRCNN(GeneralizedRCNN):
         distillation_weight: w(t). ``DistillationDecayHook`` sets it before each step; None, until
             somebody does, counts as 1.
         gate_shares: after a step, for each gate the share of regions in which the teacher won:
-            scalar tensors by the names "logit", "box" and "feature".
+            scalars on the CPU by the names "logit", "box" and "feature".
     """
 
     @configurable
@@ -63,7 +64,7 @@ class TADistillRCNN(GeneralizedRCNN):
         self._teacher = teacher
         self._options = options
         self.distillation_weight: float | None = None
-        self.gate_shares: dict[str, Tensor] = {}
+        self._pulse = Pulse()
         if teacher is None:
             return
         self._check_student()
@@ -92,6 +93,10 @@ class TADistillRCNN(GeneralizedRCNN):
     @property
     def teacher(self) -> GeneralizedRCNN | None:
         return self._teacher.model if self._teacher else None
+
+    @property
+    def gate_shares(self) -> dict[str, Tensor]:
+        return self._pulse.read()
 
     @property
     def student(self) -> GeneralizedRCNN:
@@ -148,7 +153,7 @@ class TADistillRCNN(GeneralizedRCNN):
         # In GeneralizedRCNN's order: the sum of the losses is then bitwise its own.
         losses = roi_losses(self.roi_heads, features_S, sampled, head_S)
         losses.update(rpn_losses)
-        terms, self.gate_shares = distillation_losses(
+        terms, gate_shares = distillation_losses(
             options,
             levels=self._levels,
             adapters=self.adapters,
@@ -161,6 +166,7 @@ class TADistillRCNN(GeneralizedRCNN):
             predictor_T=teacher.model.roi_heads.box_predictor,
             gt_instances=gt_instances,
         )
+        self._pulse = Pulse(gate_shares)
         losses.update({f"loss_tad_{name}": weight * term for name, term in terms.items()})
         self._visualize(batched_inputs, proposals)
         return losses
@@ -179,7 +185,7 @@ class TADistillRCNN(GeneralizedRCNN):
         """The terms of any other step, all zero but with a graph. The adapters are in it: the
         ranks of a distributed training expect a gradient of every parameter at every step.
         """
-        self.gate_shares = {}
+        self._pulse = Pulse()
         graph = [*losses.values(), *(p.sum() for p in self.adapters.parameters())]
         zero = 0.0 * sum(graph)
         weights = {

@@ -9,7 +9,6 @@ from torch import Tensor
 _BOXES_AT_ONCE = 16
 
 
-@torch.no_grad()
 def gaussian_mask(boxes: Tensor, size: Sequence[int], stride: int, sigma: float) -> Tensor:
     """A Gaussian over each ground-truth box, cut at the box; the maximum where boxes overlap.
 
@@ -20,8 +19,8 @@ def gaussian_mask(boxes: Tensor, size: Sequence[int], stride: int, sigma: float)
 
     inside the box (its edge included), 0 outside. A box has no inside, and leaves no trace, if it
     has no width or no height, or negative ones, or if any of its coordinates is NaN or infinite.
-    Source: projects/TADistill/README.md, "Feature
-    term"; the paper's abstract fixes only that important regions are weighted.
+    Source: projects/TADistill/README.md, "Feature term"; the paper's abstract fixes only that
+    important regions are weighted.
 
     Args:
         boxes: (N, G, 4), XYXY, absolute pixels of the network's input. Pad images that have fewer
@@ -33,25 +32,46 @@ def gaussian_mask(boxes: Tensor, size: Sequence[int], stride: int, sigma: float)
     Returns:
         (N, H, W), float32, in [0, 1].
     """
-    height, width = size
+    return gaussian_masks(boxes, [size], [stride], sigma)[0]
+
+
+@torch.no_grad()
+def gaussian_masks(
+    boxes: Tensor, sizes: Sequence[Sequence[int]], strides: Sequence[int], sigma: float
+) -> list[Tensor]:
+    """:func:`gaussian_mask` of several levels, of each its ``size`` and ``stride``. Faster than one
+    by one: a row of cells is a small tensor, and of all levels together hardly a larger one.
+    """
     boxes = boxes.float()
-    x = _exponent(boxes[..., 0::2], width, stride, sigma)  # (N, G, W)
-    y = _exponent(boxes[..., 1::2], height, stride, sigma)  # (N, G, H)
-
-    exponent = boxes.new_full((len(boxes), height, width), torch.inf)
-    for x_part, y_part in zip(
-        x.split(_BOXES_AT_ONCE, dim=1), y.split(_BOXES_AT_ONCE, dim=1), strict=True
-    ):
-        over_boxes = y_part[..., :, None] + x_part[..., None, :]  # (N, G', H, W)
-        if over_boxes.shape[1]:
-            exponent = torch.minimum(exponent, over_boxes.amin(dim=1))
-    return torch.exp(-exponent)
+    x = _exponent(boxes[..., 0::2], [width for _, width in sizes], strides, sigma)  # (N, G, W)
+    y = _exponent(boxes[..., 1::2], [height for height, _ in sizes], strides, sigma)  # (N, G, H)
+    return [torch.exp(-_smallest(*axes)) for axes in zip(x, y, strict=True)]
 
 
-def _exponent(edges: Tensor, cells: int, stride: int, sigma: float) -> Tensor:
-    """One axis of the exponent: ``(N, G, 2)`` edges to ``(N, G, cells)``, inf outside the box."""
-    centers = (torch.arange(cells, device=edges.device) + 0.5) * stride
+def _exponent(
+    edges: Tensor, cells: Sequence[int], strides: Sequence[int], sigma: float
+) -> Sequence[Tensor]:
+    """One axis of the exponent: ``(N, G, 2)`` edges to each level's ``(N, G, cells)``, inf outside
+    the box.
+    """
+    centers = torch.cat(
+        [
+            torch.arange(stride / 2, n * stride, stride, device=edges.device)
+            for n, stride in zip(cells, strides, strict=True)
+        ]
+    )
     half = (edges[..., 1:] - edges[..., :1]) / 2
     offset = centers - (edges[..., 1:] + edges[..., :1]) / 2
     inside = (half > 0) & half.isfinite() & (offset.abs() <= half)
-    return torch.where(inside, (offset / (sigma * half)) ** 2, torch.inf)
+    exponent = torch.where(inside, (offset / (sigma * half)) ** 2, torch.inf)
+    return exponent.split(list(cells), dim=-1)
+
+
+def _smallest(x: Tensor, y: Tensor) -> Tensor:
+    """(N, H, W), the smallest ``y + x`` of the boxes: of (N, G, W) and (N, G, H)."""
+    smallest = x.new_full((len(x), y.shape[-1], x.shape[-1]), torch.inf)
+    for start in range(0, x.shape[1], _BOXES_AT_ONCE):
+        some = slice(start, start + _BOXES_AT_ONCE)
+        over_boxes = y[:, some, :, None] + x[:, some, None, :]  # (N, G', H, W)
+        smallest = torch.minimum(smallest, over_boxes.amin(dim=1))
+    return smallest
