@@ -101,6 +101,7 @@ class Answers:
     predictor_S: FastRCNNOutputLayers = dataclasses.field(default_factory=predictor)
     predictor_T: FastRCNNOutputLayers = dataclasses.field(default_factory=predictor)
     adapters: Callable = dict  # each level as it is
+    anchors: dict | None = None
 
     def losses(self, **options):
         off = {
@@ -314,3 +315,55 @@ def test_adapters_answer_in_float32_whatever_autocast_does(answers):
     assert torch.equal(adapted[0]["p3"], adapted[1]["p3"])
     assert under_autocast["feature"].dtype == torch.float32
     assert torch.equal(under_autocast["feature"], without["feature"])
+
+
+def anchors(side=32.0):
+    """One square around the centre of each cell of p3."""
+    y, x = torch.meshgrid(*(torch.arange(cells) * 8 + 4.0 for cells in (8, 12)), indexing="ij")
+    half = side / 2
+    return {"p3": torch.stack([x - half, y - half, x + half, y + half], -1)[:, :, None]}
+
+
+class TestTheMask:
+    @pytest.mark.parametrize(
+        ("mask", "cells"),
+        [
+            # Four by four centres of cells lie in the first box, four by five in the second.
+            ("gaussian", 16 + 20),
+            ("box", 16 + 20),
+            # Anchors of the boxes' size. Four are next to the first box (IoU 0.62), and of their
+            # neighbours those along one axis fit well enough (0.38), those across do not (0.24).
+            # One is next to the second box (0.88); two more in its row fit (0.66, 0.52), one above
+            # it and one below (0.52), none across (0.44).
+            ("anchor", 12 + 5),
+            ("whole", 8 * 12),
+        ],
+    )
+    def test_is_the_one_that_the_option_names(self, answers, mask, cells):
+        answers.anchors = anchors()
+        map_S = answers.features_S["p3"].requires_grad_()
+        answers.losses(feature=FeatureOptions(mask=mask))[0]["feature"].backward()
+        assert (map_S.grad.abs().sum((0, 1)) > 0).sum() == cells
+
+    def test_of_the_whole_map_gives_the_mean_squared_error(self, answers):
+        losses, _ = answers.losses(feature=FeatureOptions(mask="whole"))
+        error = (answers.features_S["p3"] - answers.features_T["t3"]).square().mean()
+        torch.testing.assert_close(losses["feature"], error / 2)
+
+    def test_of_the_whole_map_is_that_of_the_area_that_both_have(self, answers):
+        padded = torch.full((1, 3, 12, 16), 100.0)
+        padded[..., :8, :12] = answers.features_T["t3"]
+        expected = answers.losses(feature=FeatureOptions(mask="whole"))
+        answers.features_T = {"t3": padded}
+        assert answers.losses(feature=FeatureOptions(mask="whole")) == expected
+
+    @pytest.mark.parametrize("mask", ["gaussian", "box", "anchor"])
+    def test_has_no_trace_of_boxes_behind_a_closed_gate(self, answers, mask):
+        answers.anchors = anchors()
+        answers.features_S["p3"].requires_grad_()
+        losses, shares = answers.losses(feature=FeatureOptions(gate="instance", mask=mask))
+        losses["feature"].backward()
+        touched = answers.features_S["p3"].grad.abs().sum((0, 1, 2)) > 0
+        assert shares["feature"] == 0.5  # the first of the two boxes, x of 8 to 40
+        assert touched[:6].any()
+        assert not touched[6:].any()

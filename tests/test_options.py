@@ -45,6 +45,7 @@ def test_every_key_is_read():
         FEATURE__SIGMA=0.5,
         FEATURE__LEVELS=["p3", "p4"],
         FEATURE__GATE="instance",
+        FEATURE__MASK="box",
         LOGIT__WEIGHT=3.0,
         LOGIT__TEMPERATURE=4.0,
         LOGIT__GATE="none",
@@ -54,7 +55,7 @@ def test_every_key_is_read():
         BOX__GATE="proposal",
     ) == DistillationOptions(
         SharingOptions("teacher", 0.7),
-        FeatureOptions(2.0, 0.5, ("p3", "p4"), "instance"),
+        FeatureOptions(2.0, 0.5, ("p3", "p4"), "instance", "box"),
         LogitOptions(3.0, 4.0, "none", "foreground", "bce"),
         BoxOptions(5.0, "proposal"),
     )
@@ -73,6 +74,7 @@ def test_every_key_is_read():
         ("FEATURE.SIGMA", math.inf, "above zero"),
         ("FEATURE.SIGMA", -2.0, "above zero"),
         ("FEATURE.GATE", "student", "choose one of 'none', 'instance'"),
+        ("FEATURE.MASK", "boxes", "choose one of 'gaussian', 'box', 'anchor', 'whole'"),
         ("LOGIT.WEIGHT", -1.0, "zero or more"),
         ("LOGIT.WEIGHT", math.inf, "zero or more"),
         ("LOGIT.TEMPERATURE", 0.0, "above zero"),
@@ -89,6 +91,11 @@ def test_a_wrong_value_is_named_with_its_key(key, value, advice):
     found = re.escape(f"MODEL.TADISTILL.{key} is {value!r}; ")
     with pytest.raises(ConfigError, match=found + ".*" + re.escape(advice)):
         options(**{key.replace(".", "__"): value})
+
+
+def test_a_gate_on_boxes_of_a_mask_without_boxes_is_refused():
+    with pytest.raises(ConfigError, match=r"FEATURE\.GATE is 'instance'.*FEATURE\.MASK is 'whole'"):
+        options(FEATURE__GATE="instance", FEATURE__MASK="whole")
 
 
 @pytest.mark.parametrize(

@@ -472,6 +472,32 @@ class TestTeachersUnlikeTheStudent:
             assert list(model.adapters) == ["p2", "p3", "p4", "p5", "p6"]
             assert all(loss.isfinite() for loss in step(model, batch()).values())
 
+    @pytest.mark.parametrize("mask", ["box", "anchor", "whole"])
+    def test_each_mask_teaches_something_else(self, teacher_files, mask):
+        model = distilled(teacher_files, "MODEL.TADISTILL.FEATURE.MASK", mask)
+        loss = step(model, batch())["loss_tad_feature"]
+        check_gradients(model)
+        assert loss != step(distilled(teacher_files), batch())["loss_tad_feature"]
+
+    def test_an_anchor_mask_has_the_anchors_of_the_students_rpn(self, teacher_files, monkeypatch):
+        seen = []
+        monkeypatch.setattr(
+            "tadistill.distillation.anchor_mask",
+            lambda boxes, anchors: seen.append(anchors) or torch.ones(2, *anchors.shape[:2]),
+        )
+        model = distilled(
+            teacher_files,
+            *("MODEL.TADISTILL.FEATURE.MASK", "anchor"),
+            *("MODEL.TADISTILL.FEATURE.LEVELS", ["p3", "p5"]),
+        )
+        step(model, batch())
+        sizes = list(model.proposal_generator.anchor_generator.cell_anchors.buffers())
+        for anchors, stride, around in zip(seen, (8, 32), (sizes[1], sizes[3]), strict=True):
+            assert anchors.shape == (96 // stride, 96 // stride, 3, 4)
+            # Detectron2's lie around the corners of the cells, unless it is told otherwise.
+            corner = torch.tensor([2.0, 1.0, 2.0, 1.0]) * stride
+            torch.testing.assert_close(anchors[1, 2], corner + around)
+
     def test_only_the_chosen_levels_are_compared(self, teacher_files):
         model = distilled(teacher_files, "MODEL.TADISTILL.FEATURE.LEVELS", ["p3", "p4"])
         assert list(model.adapters) == ["p3", "p4"]
@@ -555,6 +581,15 @@ class TestWhatCannotBeDistilled:
             distilled(save_teacher(teacher_cfg(*WITHOUT_P2), tmp_path))
         assert "MODEL.TADISTILL.FEATURE.LEVELS" in str(error.value)
         assert "level p2 (stride 4) has no counterpart" in str(error.value)
+
+    def test_an_anchor_mask_of_a_level_without_anchors(self, teacher_files):
+        opts = ("MODEL.RPN.IN_FEATURES", ["p2", "p3", "p4"])
+        opts += ("MODEL.ANCHOR_GENERATOR.SIZES", [[20], [28], [36]])
+        opts += ("MODEL.TADISTILL.FEATURE.MASK", "anchor")
+        with pytest.raises(ConfigError, match=r"no anchors on \['p5', 'p6'\]"):
+            distilled(teacher_files, *opts)
+        levels = ("MODEL.TADISTILL.FEATURE.LEVELS", ["p2", "p4"])
+        step(distilled(teacher_files, *opts, *levels), batch())
 
     def test_a_level_that_the_student_does_not_have(self, teacher_files):
         with pytest.raises(ConfigError, match=r"FEATURE\.LEVELS names \['p7'\]"):

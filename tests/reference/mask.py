@@ -2,6 +2,8 @@
 
 from math import exp, isfinite
 
+from .boxes import iou
+
 
 def gaussian_mask(boxes, size, stride, sigma):
     """M[n][i][j] for boxes[n][g] = (x1, y1, x2, y2): the maximum over the boxes of an image."""
@@ -18,6 +20,45 @@ def gaussian_mask(boxes, size, stride, sigma):
         ]
         for image in boxes
     ]
+
+
+def box_mask(boxes, size, stride):
+    """1 in the cells that lie in any box."""
+    height, width = size
+    return [
+        [
+            [
+                float(any(contains(box, *cell_center(i, j, stride)) for box in image))
+                for j in range(width)
+            ]
+            for i in range(height)
+        ]
+        for image in boxes
+    ]
+
+
+def contains(box, x, y):
+    x1, y1, x2, y2 = box
+    return is_proper(box) and x1 <= x <= x2 and y1 <= y <= y2
+
+
+def is_proper(box):
+    x1, y1, x2, y2 = box
+    return all(map(isfinite, box)) and x1 < x2 and y1 < y2
+
+
+def anchor_mask(boxes, anchors, psi):
+    """1 in the cells with an anchor of which the IoU with a box is more than psi of the largest."""
+    height, width = len(anchors), len(anchors[0])
+    mask = [[[0.0] * width for _ in range(height)] for _ in boxes]
+    for n, image in enumerate(boxes):
+        for box in filter(is_proper, image):
+            largest = max(iou(box, a) for row in anchors for cell in row for a in cell)
+            for i in range(height):
+                for j in range(width):
+                    if any(iou(box, a) > psi * largest for a in anchors[i][j]):
+                        mask[n][i][j] = 1.0
+    return mask
 
 
 def cell_center(i, j, stride):

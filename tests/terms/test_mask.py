@@ -3,12 +3,13 @@ import math
 import numpy as np
 import pytest
 import torch
+from detectron2.modeling.anchor_generator import DefaultAnchorGenerator
 from hypothesis import given
 from hypothesis import strategies as st
 from reference import mask as reference
 from strategies import box_rows, counts, precisions
 
-from tadistill.terms import gaussian_mask, gaussian_masks
+from tadistill.terms import anchor_mask, box_mask, gaussian_mask, gaussian_masks
 
 SIGMA = math.sqrt(2)
 
@@ -202,3 +203,89 @@ def test_of_several_levels_are_those_of_each():
     for mask, size, stride in zip(masks, sizes, strides, strict=True):
         assert mask.any()
         assert torch.equal(mask, gaussian_mask(boxes, size, stride, SIGMA))
+
+
+sizes = st.tuples(st.integers(1, 9), st.integers(1, 9)) | st.just((1, 1))
+
+
+@given(
+    data=st.data(),
+    boxes=counts,
+    images=st.integers(1, 3),
+    size=sizes,
+    stride=st.sampled_from([1, 4, 8, 16, 32, 64]),
+    precision=precisions,
+)
+def test_a_box_mask_is_one_in_any_boxes(data, boxes, images, size, stride, precision):
+    rows = [data.draw(box_rows(st.just(boxes), unusable=True)) for _ in range(images)]
+    rows = torch.tensor(np.stack(rows)).to(precision)
+    mask = box_mask(rows, size, stride)
+    expected = torch.tensor(reference.box_mask(rows.tolist(), size, stride), dtype=torch.float32)
+    assert torch.equal(mask, expected.reshape(mask.shape))
+    assert torch.equal(mask, (gaussian_mask(rows, size, stride, SIGMA) > 0).float())
+
+
+def anchors_of(size, stride, sides=(24.0,), ratios=(0.5, 1.0, 2.0)):
+    """(H, W, A, 4), as Detectron2's RPN has them."""
+    generator = DefaultAnchorGenerator(sizes=[sides], aspect_ratios=[ratios], strides=[stride])
+    [anchors] = generator([torch.zeros(1, 1, *size)])
+    return anchors.tensor.view(*size, -1, 4)
+
+
+@given(
+    data=st.data(),
+    boxes=st.sampled_from([0, 1, 2, 3, 4, 5, 9]),
+    images=st.integers(1, 3),
+    size=st.tuples(st.integers(1, 5), st.integers(1, 5)),
+    stride=st.sampled_from([4, 16, 64]),
+    sides=st.sampled_from([(8.0,), (32.0,), (8.0, 32.0)]),
+    psi=st.sampled_from([0.0, 0.5, 0.75]),
+)
+def test_an_anchor_mask_of_any_boxes(data, boxes, images, size, stride, sides, psi):
+    rows = np.stack([data.draw(box_rows(st.just(boxes), unusable=True)) for _ in range(images)])
+    rows = torch.tensor(rows, dtype=torch.float32)
+    # Of sides on quarters, so that a tie with the threshold is one in float32 too.
+    anchors = anchors_of(size, stride, sides, ratios=(0.25, 1.0, 4.0))
+    mask = anchor_mask(rows, anchors, psi)
+    expected = reference.anchor_mask(rows.tolist(), anchors.tolist(), psi)
+    assert torch.equal(mask, torch.tensor(expected, dtype=torch.float32).reshape(mask.shape))
+    assert mask.dtype == torch.float32
+
+
+class TestAnAnchorMask:
+    def test_has_the_cells_whose_anchors_fit(self):
+        # Anchors of 16 on a stride of 8: one of them is the box. One cell on, the IoU is 1/3.
+        box = (24 - 4, 16 - 4, 40 - 4, 32 - 4)
+        anchors = anchors_of((6, 8), 8, sides=(16.0,), ratios=(1.0,))
+        assert anchors[2, 3, 0].tolist() == list(box)
+        mask = anchor_mask(boxes_tensor([box]), anchors)[0]
+        assert mask.nonzero().tolist() == [[2, 3]]
+        looser = anchor_mask(boxes_tensor([box]), anchors, psi=0.3)[0]
+        assert looser.nonzero().tolist() == [[1, 3], [2, 2], [2, 3], [2, 4], [3, 3]]
+
+    def test_is_relative_to_the_best_anchor_of_the_level(self):
+        # A box far larger than any anchor: each that lies in it fits it as well as the others.
+        mask = anchor_mask(boxes_tensor([(0, 0, 64, 64)]), anchors_of((8, 8), 8, (8.0,), (1.0,)))
+        assert mask.all()
+
+    def test_unites_the_boxes_of_an_image_and_keeps_images_apart(self):
+        anchors = anchors_of((9, 9), 8)
+        one, other = (0, 0, 24, 20), (40, 36, 70, 60)
+        apart = [anchor_mask(boxes_tensor([box]), anchors) for box in (one, other)]
+        batch = anchor_mask(boxes_tensor([one, other], [other], []), anchors)
+        assert torch.equal(batch[0], torch.maximum(*apart)[0])
+        assert torch.equal(batch[1], apart[1][0])
+        assert not batch[2].any()
+        assert not torch.equal(*apart)
+
+    def test_no_trace_of_boxes_that_are_padding_or_touch_no_anchor(self):
+        anchors = anchors_of((4, 4), 8, (8.0,), (1.0,))
+        assert not anchor_mask(boxes_tensor([(0, 0, 0, 0), (100, 100, 120, 120)]), anchors).any()
+        assert anchor_mask(torch.zeros(2, 0, 4), anchors).shape == (2, 4, 4)
+
+    @pytest.mark.parametrize("count", [3, 4, 5, 9])
+    def test_a_crowded_image(self, count):
+        row = [(8 * j, 0, 8 * j + 8, 8) for j in range(count)]
+        mask = anchor_mask(boxes_tensor(row), anchors_of((2, count + 1), 8, (8.0,), (1.0,)))[0]
+        assert torch.equal(mask[0], torch.tensor([1.0] * count + [0.0]))
+        assert not mask[1].any()

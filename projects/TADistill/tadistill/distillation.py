@@ -20,7 +20,7 @@ from .levels import LevelPair
 from .normalizers import mask_normalizers
 from .options import BoxOptions, DistillationOptions, FeatureOptions, LogitOptions
 from .regions import Regions
-from .terms import box_term, feature_term, gaussian_masks, logit_term
+from .terms import anchor_mask, box_mask, box_term, feature_term, gaussian_masks, logit_term
 
 Term = tuple[Tensor, Tensor | None]  # a loss, and its gate's share of regions
 
@@ -38,6 +38,7 @@ def distillation_losses(
     predictor_S: FastRCNNOutputLayers,
     predictor_T: FastRCNNOutputLayers,
     gt_instances: Sequence[Instances],
+    anchors: Mapping[str, Tensor] | None = None,
 ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     """The terms that weigh anything, times their lambda but not w(t), and the pulse of their gates.
 
@@ -54,6 +55,8 @@ def distillation_losses(
         head_S, head_T: their answers. ``head_T`` may be None if no term and no gate reads it.
         predictor_S, predictor_T: for the box transforms and the class count.
         gt_instances: the batch's ground truth, with ``gt_index``.
+        anchors: the anchors of each cell, by the student's name of the level, (H, W, A, 4); for
+            the mask "anchor" alone.
 
     Returns:
         Losses by the names "feature", "logit", "box", and shares by the names of the gates.
@@ -67,8 +70,9 @@ def distillation_losses(
             if options.feature.gate == "instance":
                 keep = _instance_gate(regions, head_S, head_T, gt_instances)
             gt_boxes = padded_gt_boxes(gt_instances, keep)
+            adapted_S = adapters(features_S)
             terms["feature"] = (
-                _feature(options.feature, levels, adapters(features_S), features_T, gt_boxes),
+                _feature(options.feature, levels, adapted_S, features_T, gt_boxes, anchors or {}),
                 gates.share(keep) if keep is not None else None,
             )
         if options.logit.weight > 0:
@@ -102,6 +106,7 @@ def _feature(
     adapted_S: Mapping[str, Tensor],
     features_T: Mapping[str, Tensor],
     gt_boxes: Tensor,
+    anchors: Mapping[str, Tensor],
 ) -> Tensor:
     pairs = [
         _common_area(adapted_S[name], features_T[pair.teacher_name])
@@ -110,8 +115,27 @@ def _feature(
     maps_S, maps_T = zip(*pairs, strict=True)
     sizes = [map_S.shape[-2:] for map_S in maps_S]
     strides = [pair.student.stride for pair in levels.values()]
-    masks = gaussian_masks(gt_boxes, sizes, strides, options.sigma)
+    masks = _masks(options, gt_boxes, sizes, strides, [anchors.get(name) for name in levels])
     return options.weight * feature_term(maps_S, maps_T, masks, mask_normalizers(masks))
+
+
+def _masks(
+    options: FeatureOptions,
+    gt_boxes: Tensor,
+    sizes: Sequence[torch.Size],
+    strides: Sequence[int],
+    anchors: Sequence[Tensor | None],
+) -> list[Tensor]:
+    if options.mask == "gaussian":
+        return gaussian_masks(gt_boxes, sizes, strides, options.sigma)
+    if options.mask == "box":
+        return [box_mask(gt_boxes, *level) for level in zip(sizes, strides, strict=True)]
+    if options.mask == "anchor":
+        within = [
+            level[:height, :width] for level, (height, width) in zip(anchors, sizes, strict=True)
+        ]
+        return [anchor_mask(gt_boxes, level) for level in within]
+    return [gt_boxes.new_ones(len(gt_boxes), *size, dtype=torch.float32) for size in sizes]
 
 
 def _logit(

@@ -41,21 +41,28 @@ class SharingOptions:
 
 @dataclass(frozen=True)
 class FeatureOptions:
-    """lambda_f, sigma, levels and gate of :func:`tadistill.terms.feature_term`."""
+    """lambda_f, M with its sigma, levels and gate of :func:`tadistill.terms.feature_term`."""
 
     weight: float = 1.0
     sigma: float = 2**0.5
     levels: Sequence[str] = ()
     gate: str = "none"
+    mask: str = "gaussian"
 
     def __post_init__(self):
         _require(0 <= self.weight < inf, "FEATURE.WEIGHT", self.weight, "zero or more")
         _require(0 < self.sigma < inf, "FEATURE.SIGMA", self.sigma, "above zero")
         _choice("FEATURE.GATE", self.gate, ("none", "instance"))
+        _choice("FEATURE.MASK", self.mask, ("gaussian", "box", "anchor", "whole"))
+        if (self.mask, self.gate) == ("whole", "instance"):
+            raise ConfigError(
+                f"{KEY}.FEATURE.GATE is 'instance', which leaves boxes out, but {KEY}.FEATURE.MASK "
+                "is 'whole', which looks at none; set the gate to 'none'"
+            )
 
     @classmethod
     def from_cfg(cls, node):
-        return cls(node.WEIGHT, node.SIGMA, tuple(node.LEVELS), node.GATE)
+        return cls(node.WEIGHT, node.SIGMA, tuple(node.LEVELS), node.GATE, node.MASK)
 
 
 @dataclass(frozen=True)

@@ -75,6 +75,7 @@ class TADistillRCNN(GeneralizedRCNN):
                 teacher.model.backbone.output_shape(),
                 options.feature.levels,
             )
+            self._check_anchors()
         # From a forked random state, for the sake of the student's; see build_teacher.
         with torch.random.fork_rng(devices=[]):
             self.adapters = Adapters(self._levels)
@@ -165,11 +166,24 @@ class TADistillRCNN(GeneralizedRCNN):
             predictor_S=self.roi_heads.box_predictor,
             predictor_T=teacher.model.roi_heads.box_predictor,
             gt_instances=gt_instances,
+            anchors=self._anchors(features_S),
         )
         self._pulse = Pulse(gate_shares)
         losses.update({f"loss_tad_{name}": weight * term for name, term in terms.items()})
         self._visualize(batched_inputs, proposals)
         return losses
+
+    def _anchors(self, features_S: dict[str, Tensor]) -> dict[str, Tensor] | None:
+        """(H, W, A, 4) by level, where the feature term's mask asks for them."""
+        if self._options.feature.mask != "anchor":
+            return None
+        rpn = self.proposal_generator
+        maps = [features_S[name] for name in rpn.in_features]
+        anchors = [boxes.tensor for boxes in rpn.anchor_generator(maps)]
+        return {
+            name: boxes.view(*map_S.shape[-2:], -1, 4)
+            for name, map_S, boxes in zip(rpn.in_features, maps, anchors, strict=True)
+        }
 
     def _current_weight(self) -> float:
         if self.distillation_weight is None:
@@ -219,6 +233,17 @@ class TADistillRCNN(GeneralizedRCNN):
             raise ConfigError(
                 f"the teacher has {teacher_k} classes and the student {student_k}: their logits "
                 "cannot be compared"
+            )
+
+    def _check_anchors(self) -> None:
+        if self._options.feature.mask != "anchor":
+            return
+        without = [name for name in self._levels if name not in self.proposal_generator.in_features]
+        if without:
+            raise ConfigError(
+                "MODEL.TADISTILL.FEATURE.MASK is 'anchor', but the student's RPN has no anchors on "
+                f"{without} (MODEL.RPN.IN_FEATURES); leave these levels out of "
+                "MODEL.TADISTILL.FEATURE.LEVELS"
             )
 
     def _apply(self, fn, *args, **kwargs):

@@ -3,6 +3,14 @@
 from .box import box_term
 from .feature import feature_term
 from .logit import logit_term
-from .mask import gaussian_mask, gaussian_masks
+from .mask import anchor_mask, box_mask, gaussian_mask, gaussian_masks
 
-__all__ = ["box_term", "feature_term", "gaussian_mask", "gaussian_masks", "logit_term"]
+__all__ = [
+    "anchor_mask",
+    "box_mask",
+    "box_term",
+    "feature_term",
+    "gaussian_mask",
+    "gaussian_masks",
+    "logit_term",
+]

@@ -1,12 +1,14 @@
 """The mask M of the feature term: how much a feature cell matters."""
 
 from collections.abc import Sequence
+from math import inf
 
 import torch
 from torch import Tensor
 
 # How many boxes an image are laid over the grid at once: bounds the memory of a crowded image.
 _BOXES_AT_ONCE = 16
+_BOXES_AT_ONCE_ON_ANCHORS = 4  # of which a cell has several
 
 
 def gaussian_mask(boxes: Tensor, size: Sequence[int], stride: int, sigma: float) -> Tensor:
@@ -27,7 +29,7 @@ def gaussian_mask(boxes: Tensor, size: Sequence[int], stride: int, sigma: float)
             boxes with zeros.
         size: (H, W) of the feature map.
         stride: pixels a cell.
-        sigma: the width of the Gaussian, in half boxes.
+        sigma: the width of the Gaussian, in half boxes; may be infinite.
 
     Returns:
         (N, H, W), float32, in [0, 1].
@@ -46,6 +48,59 @@ def gaussian_masks(
     x = _exponent(boxes[..., 0::2], [width for _, width in sizes], strides, sigma)  # (N, G, W)
     y = _exponent(boxes[..., 1::2], [height for height, _ in sizes], strides, sigma)  # (N, G, H)
     return [torch.exp(-_smallest(*axes)) for axes in zip(x, y, strict=True)]
+
+
+def box_mask(boxes: Tensor, size: Sequence[int], stride: int) -> Tensor:
+    """``M = 1`` inside any ground-truth box, 0 outside: the limit of a Gaussian without end.
+
+    Args:
+        boxes, size, stride: as in :func:`gaussian_mask`; what is inside is the same.
+
+    Returns:
+        (N, H, W), float32, of zeros and ones.
+    """
+    return gaussian_mask(boxes, size, stride, inf)
+
+
+@torch.no_grad()
+def anchor_mask(boxes: Tensor, anchors: Tensor, psi: float = 0.5) -> Tensor:
+    """``M = 1`` near objects, by the anchors that lie there: a cell counts if for any
+    ground-truth box b one of its anchors a has::
+
+        IoU(a, b) > psi max_a' IoU(a', b)        a': any anchor of the level
+
+    A box leaves no trace if it has no inside (see :func:`gaussian_mask`) or overlaps no anchor.
+    Source: T. Wang et al., Distilling Object Detectors with Fine-grained Feature Imitation, CVPR
+    2019, section 3.2. It has one feature map; with several, the maximum is read here as that of
+    the level's own anchors, so that each level imitates something of each box.
+
+    Args:
+        boxes: (N, G, 4), XYXY, absolute pixels of the network's input; zeros for padding.
+        anchors: (H, W, A, 4), those of each cell, XYXY, absolute pixels.
+        psi: the share of the largest IoU that is to be exceeded.
+
+    Returns:
+        (N, H, W), float32, of zeros and ones.
+    """
+    height, width = anchors.shape[:2]
+    boxes, anchors = boxes.float(), anchors.float()
+    near = boxes.new_zeros((len(boxes), height, width), dtype=torch.bool)
+    for some in boxes.split(_BOXES_AT_ONCE_ON_ANCHORS, dim=1):
+        if some.shape[1]:
+            iou = _iou(some[:, :, None, None, None], anchors)  # (N, G', H, W, A)
+            threshold = psi * iou.amax(dim=(2, 3, 4), keepdim=True)
+            near |= (iou > threshold).any(dim=-1).any(dim=1)
+    return near.float()
+
+
+def _iou(boxes: Tensor, anchors: Tensor) -> Tensor:
+    """IoU along the last dimension, (..., 4), of shapes that broadcast. Of a box without an inside
+    it is 0 or NaN, neither of which exceeds anything.
+    """
+    corner = torch.maximum(boxes[..., :2], anchors[..., :2])
+    overlap = (torch.minimum(boxes[..., 2:], anchors[..., 2:]) - corner).clamp(min=0).prod(dim=-1)
+    area = (boxes[..., 2:] - boxes[..., :2]).prod(dim=-1)
+    return overlap / (area + (anchors[..., 2:] - anchors[..., :2]).prod(dim=-1) - overlap)
 
 
 def _exponent(
