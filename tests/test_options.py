@@ -1,3 +1,4 @@
+import dataclasses
 import math
 import re
 from dataclasses import FrozenInstanceError
@@ -53,11 +54,13 @@ def test_every_key_is_read():
         LOGIT__LOSS="bce",
         BOX__WEIGHT=5.0,
         BOX__GATE="proposal",
+        INHERIT=True,
     ) == DistillationOptions(
         SharingOptions("teacher", 0.7),
         FeatureOptions(2.0, 0.5, ("p3", "p4"), "instance", "box"),
         LogitOptions(3.0, 4.0, "none", "foreground", "bce"),
         BoxOptions(5.0, "proposal"),
+        inherit=True,
     )
 
 
@@ -122,6 +125,11 @@ def test_what_is_needed_of_the_teacher(source, weights, gate):
     assert chosen.needs_teacher_head == reads_head
     assert chosen.needs_teacher_proposals == reads_proposals
     assert chosen.needs_teacher == bool(feature or reads_head or reads_proposals)
+    inheriting = dataclasses.replace(chosen, inherit=True)
+    assert inheriting.needs_teacher
+    assert (
+        inheriting.needs_teacher_in_steps == chosen.needs_teacher_in_steps == chosen.needs_teacher
+    )
 
 
 def test_shared_proposals_alone_need_a_teacher():

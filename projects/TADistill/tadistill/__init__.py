@@ -22,6 +22,7 @@ from .backbones import build_timm_fpn_backbone
 from .config import add_tadistill_config
 from .export import export_student
 from .hooks import DistillationDecayHook
+from .inheritance import inherit_from_teacher
 from .rcnn import TADistillRCNN
 
 __version__ = "0.1.0"
@@ -32,4 +33,5 @@ __all__ = [
     "add_tadistill_config",
     "build_timm_fpn_backbone",
     "export_student",
+    "inherit_from_teacher",
 ]

@@ -29,6 +29,11 @@ def add_tadistill_config(cfg: CN) -> None:
     # Overrides of the teacher's config: ["MODEL.ROI_HEADS.NUM_CLASSES", 20, …].
     _C.MODEL.TADISTILL.TEACHER.OPTS = []
 
+    # True: at iteration 0, after MODEL.WEIGHTS, the student's FPN, RPN and ROI heads become the
+    # teacher's, layer by layer, where shapes agree. Read by TADistillTrainer; with another trainer,
+    # call tadistill.inherit_from_teacher(model).
+    _C.MODEL.TADISTILL.INHERIT = False
+
     # Whose RPN proposals both box heads answer for: "union", "student" or "teacher".
     _C.MODEL.TADISTILL.PROPOSALS = CN()
     _C.MODEL.TADISTILL.PROPOSALS.SOURCE = "union"

@@ -111,6 +111,7 @@ class DistillationOptions:
     feature: FeatureOptions = FeatureOptions()
     logit: LogitOptions = LogitOptions()
     box: BoxOptions = BoxOptions()
+    inherit: bool = False
 
     @classmethod
     def from_cfg(cls, cfg):
@@ -120,10 +121,16 @@ class DistillationOptions:
             FeatureOptions.from_cfg(node.FEATURE),
             LogitOptions.from_cfg(node.LOGIT),
             BoxOptions.from_cfg(node.BOX),
+            node.INHERIT,
         )
 
     @property
     def needs_teacher(self) -> bool:
+        """False if no step needs it, and nothing is inherited from it before the first."""
+        return self.needs_teacher_in_steps or self.inherit
+
+    @property
+    def needs_teacher_in_steps(self) -> bool:
         """False if no term weighs anything and the proposals are the student's own."""
         return self.needs_teacher_proposals or self.needs_teacher_head or self.feature.weight > 0
 

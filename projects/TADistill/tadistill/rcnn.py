@@ -116,7 +116,7 @@ class TADistillRCNN(GeneralizedRCNN):
 
     def forward(self, batched_inputs: list[dict]):
         """As ``GeneralizedRCNN.forward``; in training with ``loss_tad_*`` among the losses."""
-        if not self.training or self._teacher is None:
+        if not self.training or self._teacher is None or not self._options.needs_teacher_in_steps:
             return super().forward(batched_inputs)
         weight = self._current_weight()
         if weight == 0:

@@ -22,6 +22,7 @@ from ..data import ResumableLoader
 from ..errors import ConfigError
 from ..export import export_student
 from ..hooks import DistillationDecayHook
+from ..inheritance import inherit_from_teacher
 from ..randomness import SeedStepsHook
 from .nonfinite import LastLosses, explain_nonfinite
 from .optimizer import build_optimizer
@@ -123,6 +124,14 @@ class TADistillTrainer(DefaultTrainer):
             super().resume_or_load(resume)
         except ConfigError as e:
             raise type(e)(f"{'--resume' if resumed else 'MODEL.WEIGHTS'}: {e}") from e
+        if not resumed and self.cfg.MODEL.TADISTILL.INHERIT and self._has_teacher:
+            inherit_from_teacher(self._trainer.model)
+
+    @property
+    def _has_teacher(self):
+        model = self._trainer.model
+        model = model.module if isinstance(model, DistributedDataParallel) else model
+        return getattr(model, "teacher", None) is not None  # with distillation off there is none
 
     def build_hooks(self):
         # Here, and not behind DefaultTrainer.__init__: one of the hooks is to save with it.
