@@ -3,6 +3,7 @@
 answers = in_processes(steps_of_each_scenario, tmp_path, teacher_files, combinations)
 """
 
+import dataclasses
 import functools
 import os
 import signal
@@ -82,11 +83,13 @@ class Step:
         losses: by name.
         gradients: each parameter's, by name.
         proposals: how many were sampled in all images.
+        scales: s_x of the terms, where they are measured.
     """
 
     losses: dict[str, float]
     gradients: dict[str, torch.Tensor]
     proposals: int
+    scales: Sequence[float] = ()
 
 
 def distilled(teacher_files: TeacherFiles, weights: Iterable[float], *opts) -> nn.Module:
@@ -145,6 +148,7 @@ def in_ddp(model: nn.Module) -> DistributedDataParallel:
     return DistributedDataParallel(model, broadcast_buffers=False)
 
 
+BALANCE = ("MODEL.TADISTILL.BALANCE.ENABLED", True)
 # Every proposal is sampled, so that the processes have other numbers of them.
 ALL_PROPOSALS = ("MODEL.ROI_HEADS.BATCH_SIZE_PER_IMAGE", 10_000)
 
@@ -154,6 +158,9 @@ def everything(teacher_files: TeacherFiles, combinations, run_dir: Path) -> dict
     return {
         "steps": steps_of_each_scenario(teacher_files, combinations),
         "uneven": _uneven_step(teacher_files),
+        "balanced": balanced_steps(
+            teacher_files, lambda name: SCENARIOS[name].share(comm.get_rank())
+        ),
         "normalizers": mask_normalizers(masks_of(comm.get_rank())),
         "exchanged": _exchanged(),
         "claims": [_claim(run_dir, resume) for resume in (False, True)],
@@ -174,6 +181,26 @@ def steps_of_each_scenario(teacher_files, combinations) -> dict:
 def _uneven_step(teacher_files) -> Step:
     model = in_ddp(distilled(teacher_files, (1, 1, 1), *ALL_PROPOSALS))
     return train_step(model, Scenario().share(comm.get_rank()))
+
+
+# One after the other, so that the average over measurements shows too.
+BALANCED = (
+    "a process whose gates are all closed",
+    "a process without ground truth",
+    "an ordinary batch",
+)
+
+
+def balanced_steps(teacher_files, images_of) -> list[Step]:
+    """Steps of a model that measures its scales in each."""
+    model = distilled(teacher_files, (1, 1, 1), *BALANCE)
+    trained = in_ddp(model) if comm.get_world_size() > 1 else model
+    steps = []
+    for name in BALANCED:
+        model.zero_grad()
+        step = train_step(trained, images_of(name))
+        steps.append(dataclasses.replace(step, scales=model.balance.scales.tolist()))
+    return steps
 
 
 def masks_of(rank: int) -> list[torch.Tensor]:

@@ -6,9 +6,11 @@ from types import SimpleNamespace
 import pytest
 from ranks import (
     ALL_PROPOSALS,
+    BALANCED,
     SCENARIOS,
     TERMS,
     Scenario,
+    balanced_steps,
     distilled,
     everything,
     in_processes,
@@ -91,6 +93,20 @@ def test_the_second_process_is_without_what_the_first_has(processes, name, silen
     for term in TERMS:
         assert first[f"loss_tad_{term}"] > 0
         assert (second[f"loss_tad_{term}"] == 0) is (term in silent)
+
+
+def test_balanced_terms_have_the_scales_of_one_process_with_all_images(processes, teacher_files):
+    """Also where a term is zero in one of two processes, which still asks for the norms of both."""
+    expected = balanced_steps(teacher_files, lambda name: SCENARIOS[name].images())
+    for step, first, second in zip(
+        expected, *(process.balanced for process in processes), strict=True
+    ):
+        assert first.scales == second.scales
+        assert first.scales == pytest.approx(step.scales, rel=1e-5)
+        assert all(scale > 0 for scale in first.scales)
+        assert_same_gradients(first.gradients, step.gradients)
+    # Measured anew in each of the steps, and not once for all.
+    assert len({tuple(step.scales) for step in expected}) == len(BALANCED)
 
 
 def test_with_other_numbers_of_proposals_each_process_counts_its_own(processes, teacher_files):

@@ -94,7 +94,10 @@ def test_stock_detectron2_without_tadistill_gives_bitwise_the_same_detections(
         assert torch.equal(ours.pred_classes, classes)
 
 
-def test_a_training_checkpoint_opens_in_a_stock_config(model, tmp_path):
+@pytest.mark.parametrize("balance", [False, True])
+def test_a_training_checkpoint_opens_in_a_stock_config(teacher_files, tmp_path, balance):
+    opts = ("MODEL.TADISTILL.BALANCE.ENABLED", balance)
+    model = liven(build(student_cfg(teacher_files, *opts)))
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
     DetectionCheckpointer(model, str(tmp_path), optimizer=optimizer).save("model_0000004")
     stock = build(plain_cfg(), seed=99)

@@ -18,7 +18,7 @@ class Listener(nn.Module):
         self.scale = nn.Parameter(torch.ones(()))
         self.distillation_weight = None
         self.weights = []
-        self.gate_shares = {}
+        self.gate_shares, self.balance_scales = {}, {}
         self.teacher = nn.Identity()
 
     def forward(self, data):
@@ -27,6 +27,7 @@ class Listener(nn.Module):
         self.gate_shares = (
             {"logit": torch.tensor(0.25), "box": torch.tensor(0.5)} if open_gates else {}
         )
+        self.balance_scales = {"feature": torch.tensor(4.0)} if open_gates else {}
         return {"loss": self.scale.square()}
 
 
@@ -88,6 +89,7 @@ def test_writes_the_pulse_of_the_gates():
     assert [value for value, _ in histories["tad/gate_logit"].values()] == [0.25, 0.25]
     assert [value for value, _ in histories["tad/gate_box"].values()] == [0.5, 0.5]
     assert "tad/gate_feature" not in histories
+    assert [value for value, _ in histories["tad/balance_feature"].values()] == [4.0, 4.0]
     assert trainer.storage.latest_with_smoothing_hint(20)["tad/decay"] == (0.0, 2)
 
 

@@ -9,6 +9,7 @@ from detectron2.config import get_cfg
 from tadistill import add_tadistill_config
 from tadistill.errors import ConfigError
 from tadistill.options import (
+    BalanceOptions,
     BoxOptions,
     DistillationOptions,
     FeatureOptions,
@@ -54,12 +55,20 @@ def test_every_key_is_read():
         LOGIT__LOSS="bce",
         BOX__WEIGHT=5.0,
         BOX__GATE="proposal",
+        BALANCE__ENABLED=True,
+        BALANCE__FEATURE=0.1,
+        BALANCE__LOGIT=0.2,
+        BALANCE__BOX=0.3,
+        BALANCE__PERIOD=5,
+        BALANCE__MOMENTUM=0.0,
+        BALANCE__LIMIT=[0.5, 2.0],
         INHERIT=True,
     ) == DistillationOptions(
         SharingOptions("teacher", 0.7),
         FeatureOptions(2.0, 0.5, ("p3", "p4"), "instance", "box"),
         LogitOptions(3.0, 4.0, "none", "foreground", "bce"),
         BoxOptions(5.0, "proposal"),
+        BalanceOptions(True, 0.1, 0.2, 0.3, 5, 0.0, (0.5, 2.0)),
         inherit=True,
     )
 
@@ -87,6 +96,14 @@ def test_every_key_is_read():
         ("LOGIT.LOSS", "KL", "choose one of 'kl', 'bce'"),
         ("BOX.WEIGHT", -1.0, "zero or more"),
         ("BOX.WEIGHT", math.inf, "zero or more"),
+        ("BALANCE.FEATURE", 0.0, "above zero"),
+        ("BALANCE.LOGIT", -1.0, "above zero"),
+        ("BALANCE.BOX", math.nan, "above zero"),
+        ("BALANCE.PERIOD", 0, "1 or more"),
+        ("BALANCE.MOMENTUM", 1.0, "in [0, 1)"),
+        ("BALANCE.LIMIT", [0.0, 1.0], "the smallest and the largest scale, above zero"),
+        ("BALANCE.LIMIT", [2.0, 1.0], "the smallest and the largest scale, above zero"),
+        ("BALANCE.LIMIT", [1.0], "the smallest and the largest scale, above zero"),
         ("BOX.GATE", "teacher", "choose one of 'student', 'proposal', 'none'"),
     ],
 )

@@ -118,6 +118,31 @@ def test_a_resumed_training_ends_and_writes_as_an_uninterrupted_one(cfg, tmp_pat
     assert {"tad/gate_logit", "tad/decay", "loss_tad_feature", "lr"} <= set(found[39])
 
 
+def test_a_resumed_training_goes_on_with_the_scales_that_it_had(cfg, tmp_path):
+    """Measured at iterations 0, 6 and 12; broken off at 10, so that it goes on with those of 6."""
+    cfg.SOLVER.MAX_ITER, cfg.SOLVER.CHECKPOINT_PERIOD = 14, 5
+    cfg.MODEL.TADISTILL.BALANCE.ENABLED, cfg.MODEL.TADISTILL.BALANCE.PERIOD = True, 6
+    seed_all_rng(cfg.SEED)
+    whole, _ = train(cfg)
+
+    cfg.OUTPUT_DIR = str(tmp_path / "interrupted")
+    seed_all_rng(cfg.SEED)
+    train(cfg, stop=11)
+    seed_all_rng(cfg.SEED)
+    resumed, steps = train(cfg, resume=True)
+    assert steps[0][0] == 10
+    assert same_tensors(*(clone(t.model.state_dict()) for t in (resumed, whole)))
+
+    scales = [
+        torch.load(tmp_path / "run" / f"model_{iteration:07d}.pth")["model"]["balance.scales"]
+        for iteration in (4, 9)
+    ]
+    assert (scales[0] > 0).all()
+    assert not torch.equal(*scales)
+    student = torch.load(tmp_path / "interrupted" / "student_final.pth")["model"]
+    assert not any("balance" in name or "adapters" in name for name in student)
+
+
 def test_evaluations_in_between_change_nothing_in_the_training(cfg, tmp_path):
     states = []
     for period, name in ((0, "without"), (2, "with")):

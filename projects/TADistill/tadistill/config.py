@@ -68,6 +68,17 @@ def add_tadistill_config(cfg: CN) -> None:
     # does, or more than the "proposal" does; or "none".
     _C.MODEL.TADISTILL.BOX.GATE = "student"
 
+    # s_x, by which the terms are multiplied beside lambda_x: their gradients on the student's
+    # feature maps become these fractions f_x of the detection losses' gradient there.
+    _C.MODEL.TADISTILL.BALANCE = CN()
+    _C.MODEL.TADISTILL.BALANCE.ENABLED = False
+    _C.MODEL.TADISTILL.BALANCE.FEATURE = 0.5  # f of L_feat
+    _C.MODEL.TADISTILL.BALANCE.LOGIT = 0.5  # f of L_cls
+    _C.MODEL.TADISTILL.BALANCE.BOX = 0.5  # f of L_box
+    _C.MODEL.TADISTILL.BALANCE.PERIOD = 20  # iterations from one measurement to the next
+    _C.MODEL.TADISTILL.BALANCE.MOMENTUM = 0.8  # of the average of log s_x over the measurements
+    _C.MODEL.TADISTILL.BALANCE.LIMIT = [0.01, 100.0]  # the smallest and the largest s_x
+
     # w(t), set by DistillationDecayHook.
     _C.MODEL.TADISTILL.DECAY = CN()
     _C.MODEL.TADISTILL.DECAY.SCHEDULE = "linear"  # or "cosine", "step", "constant"

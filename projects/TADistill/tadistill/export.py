@@ -54,7 +54,7 @@ def export_student(
     weights = {
         name: tensor.detach().cpu()
         for name, tensor in model.state_dict().items()
-        if not name.startswith("adapters.")  # which only the distillation needed
+        if not name.startswith(("adapters.", "balance."))  # which only the distillation needed
     }
     os.makedirs(directory, exist_ok=True)
     weights_path = os.path.join(directory, f"{name}.pth")

@@ -17,9 +17,10 @@ class DistillationDecayHook(HookBase):
     checkpoint and a resumed training continues where it was.
 
     After each step it writes to the event storage ``tad/decay`` and the share of regions that
-    each gate gave to the teacher (``tad/gate_logit``, ``tad/gate_box``, ``tad/gate_feature``).
-    They are written here, not in the model, so that the forward pass does not wait for them. In a
-    distributed training the shares are those of the main process's images.
+    each gate gave to the teacher (``tad/gate_logit``, ``tad/gate_box``, ``tad/gate_feature``); with
+    ``BALANCE`` also the scale of each term (``tad/balance_logit``, …). They are written here, not
+    in the model, so that the forward pass does not wait for them. In a distributed training the
+    shares are those of the main process's images.
 
     Works with any trainer of Detectron2: ``trainer.register_hooks([DistillationDecayHook(cfg)])``.
     Registered behind the writers, as by that line, its scalars reach ``metrics.json`` on lines of
@@ -63,6 +64,8 @@ class DistillationDecayHook(HookBase):
         storage.put_scalar("tad/decay", self._model.distillation_weight, smoothing_hint=False)
         for name, share in self._model.gate_shares.items():
             storage.put_scalar(f"tad/gate_{name}", share)
+        for name, scale in self._model.balance_scales.items():
+            storage.put_scalar(f"tad/balance_{name}", scale)
 
     @property
     def _model(self):

@@ -7,6 +7,7 @@ from math import inf
 from .errors import ConfigError
 
 KEY = "MODEL.TADISTILL"
+TERMS = ("feature", "logit", "box")
 
 
 def _choice(key: str, value: str, choices: tuple[str, ...]) -> None:
@@ -104,6 +105,41 @@ class BoxOptions:
 
 
 @dataclass(frozen=True)
+class BalanceOptions:
+    """f_x and how the scales s_x are measured; see :mod:`tadistill.balance`."""
+
+    enabled: bool = False
+    feature: float = 0.5
+    logit: float = 0.5
+    box: float = 0.5
+    period: int = 20
+    momentum: float = 0.8
+    limit: tuple[float, float] = (0.01, 100.0)
+
+    def __post_init__(self):
+        for name in TERMS:
+            value = getattr(self, name)
+            _require(0 < value < inf, f"BALANCE.{name.upper()}", value, "above zero")
+        _require(self.period >= 1, "BALANCE.PERIOD", self.period, "1 or more")
+        _require(0 <= self.momentum < 1, "BALANCE.MOMENTUM", self.momentum, "in [0, 1)")
+        ordered = len(self.limit) == 2 and 0 < self.limit[0] <= self.limit[1] < inf
+        expected = "the smallest and the largest scale, above zero"
+        _require(ordered, "BALANCE.LIMIT", list(self.limit), expected)
+
+    @classmethod
+    def from_cfg(cls, node):
+        return cls(
+            node.ENABLED,
+            node.FEATURE,
+            node.LOGIT,
+            node.BOX,
+            node.PERIOD,
+            node.MOMENTUM,
+            tuple(node.LIMIT),
+        )
+
+
+@dataclass(frozen=True)
 class DistillationOptions:
     """All that the method lets one choose, but for the decay, which is the hook's."""
 
@@ -111,6 +147,7 @@ class DistillationOptions:
     feature: FeatureOptions = FeatureOptions()
     logit: LogitOptions = LogitOptions()
     box: BoxOptions = BoxOptions()
+    balance: BalanceOptions = BalanceOptions()
     inherit: bool = False
 
     @classmethod
@@ -121,8 +158,15 @@ class DistillationOptions:
             FeatureOptions.from_cfg(node.FEATURE),
             LogitOptions.from_cfg(node.LOGIT),
             BoxOptions.from_cfg(node.BOX),
+            BalanceOptions.from_cfg(node.BALANCE),
             node.INHERIT,
         )
+
+    @property
+    def weights(self) -> dict[str, float]:
+        """lambda by the names of the terms; those that are off are not in it."""
+        weights = {name: getattr(self, name).weight for name in TERMS}
+        return {name: weight for name, weight in weights.items() if weight > 0}
 
     @property
     def needs_teacher(self) -> bool:

@@ -9,6 +9,7 @@ from detectron2.utils.events import get_event_storage
 from torch import Tensor
 
 from .adapters import Adapters
+from .balance import GradientBalance
 from .box_head import roi_losses, run_box_head, why_not_distillable
 from .distillation import distillation_losses
 from .errors import ConfigError
@@ -40,6 +41,7 @@ class TADistillRCNN(GeneralizedRCNN):
             somebody does, counts as 1.
         gate_shares: after a step, for each gate the share of regions in which the teacher won:
             scalars on the CPU by the names "logit", "box" and "feature".
+        balance_scales: after a step with ``BALANCE``, s_x by the names of the terms.
     """
 
     @configurable
@@ -65,6 +67,7 @@ class TADistillRCNN(GeneralizedRCNN):
         self._options = options
         self.distillation_weight: float | None = None
         self._pulse = Pulse()
+        self.balance_scales: dict[str, Tensor] = {}
         if teacher is None:
             return
         self._check_student()
@@ -79,6 +82,9 @@ class TADistillRCNN(GeneralizedRCNN):
         # From a forked random state, for the sake of the student's; see build_teacher.
         with torch.random.fork_rng(devices=[]):
             self.adapters = Adapters(self._levels)
+        if options.balance.enabled:
+            self._check_balance()
+            self.balance = GradientBalance(options.balance, options.weights)
 
     @classmethod
     def from_config(cls, cfg):
@@ -169,6 +175,8 @@ class TADistillRCNN(GeneralizedRCNN):
             anchors=self._anchors(features_S),
         )
         self._pulse = Pulse(gate_shares)
+        if options.balance.enabled:
+            terms, self.balance_scales = self.balance(terms, losses, features_S)
         losses.update({f"loss_tad_{name}": weight * term for name, term in terms.items()})
         self._visualize(batched_inputs, proposals)
         return losses
@@ -200,14 +208,10 @@ class TADistillRCNN(GeneralizedRCNN):
         ranks of a distributed training expect a gradient of every parameter at every step.
         """
         self._pulse = Pulse()
+        self.balance_scales = {}
         graph = [*losses.values(), *(p.sum() for p in self.adapters.parameters())]
         zero = 0.0 * sum(graph)
-        weights = {
-            "feature": self._options.feature.weight,
-            "logit": self._options.logit.weight,
-            "box": self._options.box.weight,
-        }
-        return {f"loss_tad_{name}": zero for name, weight in weights.items() if weight > 0}
+        return {f"loss_tad_{name}": zero for name in self._options.weights}
 
     def _visualize(self, batched_inputs: list[dict], proposals: SharedProposals) -> None:
         if self.vis_period > 0 and get_event_storage().iter % self.vis_period == 0:
@@ -244,6 +248,14 @@ class TADistillRCNN(GeneralizedRCNN):
                 "MODEL.TADISTILL.FEATURE.MASK is 'anchor', but the student's RPN has no anchors on "
                 f"{without} (MODEL.RPN.IN_FEATURES); leave these levels out of "
                 "MODEL.TADISTILL.FEATURE.LEVELS"
+            )
+
+    def _check_balance(self) -> None:
+        if not any(parameter.requires_grad for parameter in self.backbone.parameters()):
+            raise ConfigError(
+                "MODEL.TADISTILL.BALANCE measures gradients on the student's feature maps, but all "
+                "of its backbone is frozen, the FPN included: set "
+                "MODEL.TADISTILL.BALANCE.ENABLED to False"
             )
 
     def _apply(self, fn, *args, **kwargs):

@@ -1,0 +1,124 @@
+"""Weights that need no tuning: how hard each term pulls, beside the detection losses.
+
+    s_x = f_x |g_det| / |g_x|,    g = dL / dF_S,  all levels together
+
+A term x (feature, logit, box) of weight 1, times s_x, has a gradient on the student's features of
+the fraction f_x of the detection losses' own. The norms are measured every so many iterations; in
+between s_x stays as it is.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import torch
+import torch.distributed as dist
+from detectron2.utils import comm
+from detectron2.utils.events import get_event_storage
+from torch import Tensor, nn
+
+from .options import TERMS, BalanceOptions
+
+# Of gradients alone, of which only ratios are read. Those on feature maps are so small that
+# float16 would lose them; times a power of two, float32 and bfloat16 lose nothing.
+_LOSS_SCALE = 2.0**12
+
+
+class GradientBalance(nn.Module):
+    """Holds the scales ``s_x``, measures them, and multiplies the terms by them.
+
+    Measured in iterations (of the ``EventStorage``) that ``PERIOD`` divides, before the backward
+    pass and without touching any ``.grad``. In several processes the norms are those of all images,
+    so that the scales are the same everywhere: each process has to call this in each step.
+
+    Attributes:
+        scales: (3,), in the order of ``TERMS``; 0 for a term that has not had a gradient at any
+            measurement yet. The only state: a resumed training finds it in its checkpoint.
+    """
+
+    def __init__(self, options: BalanceOptions, weights: Mapping[str, float]):
+        """
+        Args:
+            options: fractions, period, momentum and limits.
+            weights: ``lambda_x`` by the names of the terms. What is measured is the term without
+                it, so that it still multiplies the gradient.
+        """
+        super().__init__()
+        self._options = options
+        self._weights = weights
+        self.register_buffer("scales", torch.zeros(len(TERMS)))
+
+    def forward(
+        self,
+        terms: Mapping[str, Tensor],
+        detection_losses: Mapping[str, Tensor],
+        features_S: Mapping[str, Tensor],
+    ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """Each term times its ``s_x``, and the ``s_x``.
+
+        Args:
+            terms: ``lambda_x L_x``, by name, without w(t).
+            detection_losses: all that the detector is trained on without a teacher.
+            features_S: ``F_S^l``, what both were computed from.
+        """
+        if terms and get_event_storage().iter % self._options.period == 0:
+            self._measure(terms, sum(detection_losses.values()), list(features_S.values()))
+        # A copy: the next measurement must not change what a backward pass still needs.
+        scales = dict(zip(TERMS, self.scales.clone(), strict=True))
+        scales = {name: scales[name] for name in terms}
+        return {name: scales[name] * term for name, term in terms.items()}, scales
+
+    def _measure(
+        self, terms: Mapping[str, Tensor], detection_loss: Tensor, features: Sequence[Tensor]
+    ) -> None:
+        norm_det, *norms = gradient_norms([detection_loss, *terms.values()], features)
+        options = self._options
+        for name, norm in zip(terms, norms, strict=True):
+            measured = self._weights[name] * getattr(options, name) * norm_det / norm
+            scale = self.scales[TERMS.index(name)]
+            scale.copy_(smoothed(scale, measured, options.momentum, options.limit))
+
+
+def gradient_norms(losses: Sequence[Tensor], features: Sequence[Tensor]) -> Tensor:
+    """``|dL / dF|`` of each loss, L2 over all elements of all maps, of all processes' images.
+
+    A gradient is the total one: that of a map that another is made of (p5, of which Detectron2's
+    FPN makes p6) includes what comes through the other.
+
+    Args:
+        losses: scalars. Their graph stays, and no parameter gets a gradient.
+        features: the maps, of any precision.
+
+    Returns:
+        (len(losses),), float32, times a constant; NaN or infinity if a gradient has one.
+    """
+    features = [x for x in features if x.requires_grad]
+    # The graph of the features' own network is not entered, nor any weight's gradient computed.
+    with torch.autocast(features[0].device.type, enabled=False):
+        squares = torch.stack([_squared_norm(_LOSS_SCALE * loss, features) for loss in losses])
+    if comm.get_world_size() > 1:
+        # Of averaged gradients they would be smaller by the same factor for all losses.
+        dist.all_reduce(squares)
+    return squares.sqrt()
+
+
+@torch.no_grad()
+def smoothed(
+    scales: Tensor, measured: Tensor, momentum: float, limit: tuple[float, float]
+) -> Tensor:
+    """``s^momentum measured^(1 - momentum)``: the moving average of their logarithms.
+
+    Args:
+        scales: before; 0 for what is measured for the first time, and then becomes ``measured``.
+        measured: brought within ``limit`` first. Where it is 0, infinite or NaN, as of a term with
+            all gates closed, there is nothing to learn from it: the scale stays.
+        momentum: in [0, 1).
+        limit: the smallest and the largest scale.
+    """
+    within = measured.clamp(*limit)
+    average = torch.where(scales > 0, scales**momentum * within ** (1 - momentum), within)
+    return torch.where(measured.isfinite() & (measured > 0), average, scales)
+
+
+def _squared_norm(loss: Tensor, features: Sequence[Tensor]) -> Tensor:
+    gradients = torch.autograd.grad(loss, features, retain_graph=True, allow_unused=True)
+    norms = [torch.linalg.vector_norm(g, dtype=torch.float32) for g in gradients if g is not None]
+    return torch.stack(norms).square().sum() if norms else loss.new_zeros(())
