@@ -1,5 +1,6 @@
-"""Every file of configs/ is built and run for one step."""
+"""Every file of configs/, and every row of the grids in it, is built and run for one step."""
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -14,8 +15,13 @@ import tadistill.teacher.build
 from tadistill import TADistillRCNN, add_tadistill_config
 from tadistill.engine import TADistillTrainer
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "projects/TADistill/tools"))
+from ablation.grid import load_grid
+from ablation.resolve import as_opts
+
 ROOT = Path(__file__).resolve().parents[1]
-CONFIGS = sorted((ROOT / "configs").rglob("*.yaml"))
+GRIDS = sorted((ROOT / "configs/ablations").glob("*.yaml"))
+CONFIGS = sorted(set((ROOT / "configs").rglob("*.yaml")) - set(GRIDS))
 BASES = [path for path in CONFIGS if path.name.startswith("Base-")]
 RECIPES = [path for path in CONFIGS if path not in BASES]
 
@@ -24,11 +30,25 @@ def name(path):
     return str(path.relative_to(ROOT / "configs"))
 
 
-def load(path):
+def load(path, opts=()):
     cfg = get_cfg()
     add_tadistill_config(cfg)
     cfg.merge_from_file(str(path))
+    cfg.merge_from_list(list(opts))
     return cfg
+
+
+def rows(path):
+    """Each row of a grid: a config and overrides."""
+    grid = load_grid(path)
+    for row in grid.rows.values():
+        config = row.config or grid.config
+        opts = as_opts({**grid.common, **row.overrides}, config, row.name)
+        yield pytest.param(ROOT / config, opts, id=f"{name(path)}:{row.name}")
+
+
+RUNS = [pytest.param(path, (), id=name(path)) for path in RECIPES]
+RUNS += [row for path in GRIDS for row in rows(path)]
 
 
 def bases_of(path):
@@ -57,10 +77,10 @@ def one_image(num_classes):
     return {"image": image, "instances": gt, "height": 96, "width": 120}
 
 
-@pytest.mark.parametrize("path", RECIPES, ids=name)
-def test_recipe_runs_for_one_step(path, teachers_of_random_weights, monkeypatch):
+@pytest.mark.parametrize(("path", "opts"), RUNS)
+def test_recipe_runs_for_one_step(path, opts, teachers_of_random_weights, monkeypatch):
     monkeypatch.chdir(ROOT)
-    cfg = load(path)
+    cfg = load(path, opts)
     teacher = cfg.MODEL.TADISTILL.TEACHER
     # What a training of the one leaves at the other.
     if teacher.CONFIG_FILE == "output/custom/teacher/config.yaml":
@@ -94,7 +114,7 @@ def test_every_base_is_the_base_of_a_recipe():
 def test_baseline_is_its_recipe_with_distillation_off(path):
     baseline = load(path)
     distilled = load(bases_of(path)[0])
-    assert distilled.MODEL.TADISTILL.ENABLED or "ablations" in str(path)
+    assert distilled.MODEL.TADISTILL.ENABLED
     assert not baseline.MODEL.TADISTILL.ENABLED
     for cfg in (baseline, distilled):
         cfg.MODEL.TADISTILL.ENABLED = None

@@ -21,21 +21,24 @@ import cv2
 import detectron2
 import numpy as np
 import torch
-from collect import ap_curve, gate_curves, pictured_images, result_rows
 from costs import measure_costs
 from detectron2.config import CfgNode, get_cfg
 from digits import CLASS_NAMES, write_digits
 from pictures import draw_results
 from rich.console import Console
 from summary import terminal_table, write_results
-from trainings import REPO, Run, run_all
 
 import tadistill
 from tadistill.data import register_coco
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from collect import ap_curve, gate_curves, pictured_images, result_rows
+from trainings import REPO, Run, run_all
+
 SHIPPED_TEACHER = REPO / "projects/TADistill/tools/demo/teacher.pth"
 CONFIGS = {name: f"configs/demo/{name}.yaml" for name in ("teacher", "baseline", "distilled")}
 STUDENTS = ("baseline", "distilled")
+RECORD = "demo_run.json"
 
 
 def parse_arguments(argv=None) -> argparse.Namespace:
@@ -94,6 +97,7 @@ def main(args: argparse.Namespace, console: Console) -> None:
         datasets,
         overrides=[*from_teacher, *args.opts],
         evaluate_teacher=True,
+        record_name=RECORD,
     )
     run_all([teacher], console)
 
@@ -130,7 +134,7 @@ def training(
     overrides = [*overrides] if seed is None else ["SEED", str(seed), *overrides]
     directory = output / "runs" / (name if seed is None else f"{name}_seed{seed}")
     iterations = load_config(CONFIGS[name], overrides).SOLVER.MAX_ITER
-    return Run(title, directory, CONFIGS[name], datasets, iterations, overrides)
+    return Run(title, directory, CONFIGS[name], datasets, iterations, overrides, record_name=RECORD)
 
 
 def load_config(path: str, overrides: list[str]) -> CfgNode:
