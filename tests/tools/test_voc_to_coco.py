@@ -72,7 +72,7 @@ def folder(tmp_path):
 def test_what_is_written(folder):
     boxes = voc_object("dog", (10, 20, 30, 50), truncated=1), voc_object("cat", (0, 0, 80, 60))
     folder.add("b", voc_xml(*boxes))
-    folder.add("a", voc_xml(voc_object("bird", (1.234, 5, 7.891, 9.999))), ending=".PNG")
+    folder.add("a", voc_xml(voc_object("bird", (1.234, 5, 7.891, 10.011))), ending=".PNG")
     content, notices = folder.convert(
         "b.jpg",
         "a",
@@ -110,8 +110,8 @@ def test_what_is_written(folder):
                     "id": 13,
                     "image_id": 8,
                     "category_id": 3,
-                    "bbox": [1.23, 5.0, 6.66, 5.0],
-                    "area": 33.3,
+                    "bbox": [1.23, 5.0, 6.66, 5.01],
+                    "area": 33.37,
                     "iscrowd": 0,
                 },
             ],
@@ -220,6 +220,8 @@ def test_a_box_without_area(folder, box):
     [
         ((-3, 5, 9, 9), [0, 5, 9, 4]),
         ((5, 5, 80.5, 1e300), [5, 5, 75, 55]),
+        ((5, -0.01, 9, 60.01), [5, 0, 4, 60]),
+        ((5, 5, 9, 61), [5, 5, 4, 55]),
         ((90, 5, 99, 9), None),
     ],
 )

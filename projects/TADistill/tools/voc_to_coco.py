@@ -412,9 +412,8 @@ def write_json(content: dict, path: Path) -> None:
     """Writes a file that is either whole or not there.
 
     Raises:
-        ConversionError: if something is there already, or it cannot be written.
+        ConversionError: if it cannot be written.
     """
-    refuse_existing(path)
     partial = path.with_name(path.name + ".partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
