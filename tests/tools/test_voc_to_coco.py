@@ -1,6 +1,7 @@
 """Pascal VOC XML to COCO JSON: what is converted, what is refused, and the lists of the splits."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -454,6 +455,20 @@ def test_a_part_with_a_name_that_is_not_there(folder):
 
 
 # ---------------------------------------------------------------------------- the lists in the repo
+
+
+def test_files_that_the_page_links_to_exist():
+    page = TOOLS.parent / "DATA.md"
+    links = re.findall(r"\]\(([^)#]+)\)", page.read_text())
+    assert links
+    assert not [link for link in links if not (page.parent / link).exists()]
+
+
+def test_options_that_the_page_names_exist():
+    named = set(re.findall(r"--[a-z]+(?:-[a-z]+)+", (TOOLS.parent / "DATA.md").read_text()))
+    known = {option for action in voc_to_coco.parser()._actions for option in action.option_strings}
+    assert named & known >= {"--ids-after", "--no-area", "--one-based"}
+    assert named - known == {"--config-file", "--register-coco"}  # of train_net.py
 
 
 COUNTS = {
