@@ -19,6 +19,7 @@ from pathlib import Path
 from ablation.command import commands_of
 from ablation.execute import execute, missing_runs
 from ablation.grid import load_grid
+from ablation.report import write_report
 from ablation.runs import row_runs
 from rich.console import Console
 from trainings import REPO
@@ -66,6 +67,11 @@ def parse_arguments(argv=None) -> argparse.Namespace:
         help="rows whose records and runs are of another config, and are to be thrown away",
     )
     parser.add_argument(
+        "--report",
+        action="store_true",
+        help="run nothing: write report.md, with tables and plots of what there is, to --records",
+    )
+    parser.add_argument(
         "--opts",
         nargs=argparse.REMAINDER,
         default=[],
@@ -83,6 +89,12 @@ def main(args: argparse.Namespace, console: Console) -> int:
         args.config = str(Path(args.config).resolve())
     args.grid = args.grid.resolve()
     name = args.grid.stem
+    records = args.records or REPO / "projects/TADistill/recorded/ablations" / name
+    if args.report:
+        budgets = args.budgets or list(grid.budgets) or [None]
+        page = write_report(records.resolve(), budgets, grid.title)
+        console.print(f"Written: {page}", soft_wrap=True)
+        return 0
     datasets = [(n, *(Path(path).resolve() for path in paths)) for n, *paths in args.register_coco]
     register_coco((n, str(annotations), str(images)) for n, annotations, images in datasets)
     runs = row_runs(
@@ -94,7 +106,7 @@ def main(args: argparse.Namespace, console: Console) -> int:
         datasets=datasets,
         opts=args.opts,
         output=(args.output or REPO / "output/ablate" / name).resolve(),
-        records=(args.records or REPO / "projects/TADistill/recorded/ablations" / name).resolve(),
+        records=records.resolve(),
     )
     failed = {}
     try:

@@ -9,6 +9,7 @@ import time
 
 from .run import REPO, Run
 
+TRAIN_NET = REPO / "train_net.py"
 PATIENCE = 20  # seconds from SIGTERM to SIGKILL
 SECONDS_BETWEEN_NOTES = 30
 BYTES_OF_MAXRSS = 1 if sys.platform == "darwin" else 1024
@@ -24,7 +25,7 @@ class Process:
         self.run = run
         self._lock = lock
         self.started = self._noted = time.monotonic()
-        command = [sys.executable, str(REPO / "train_net.py"), *run.arguments]
+        command = [sys.executable, str(TRAIN_NET), *run.arguments]
         if run.state == "started" and run.evaluate_teacher:
             for path in run.directory.glob("eval_teacher*"):
                 shutil.rmtree(path)

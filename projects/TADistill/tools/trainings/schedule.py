@@ -73,7 +73,7 @@ def run_all(
                     active.remove(process)
                     process.release()
                 if active:
-                    time.sleep(0.5)
+                    time.sleep(0.2)
     finally:
         for process in active:
             process.stop()

@@ -1,0 +1,92 @@
+"""A table as Markdown."""
+
+from collections.abc import Callable, Sequence
+
+from .command import TOOL
+from .record import SCORES
+from .table import Spread, TableRow
+
+NOTHING = "-"
+
+
+def cell(value: Spread | None, form: str = "{:.1f}", with_sd: bool = True) -> str:
+    """``70.9 ± 0.4``; of one value without a spread."""
+    if value is None:
+        return NOTHING
+    text = form.format(value.mean)
+    if with_sd and value.sd is not None:
+        text += " ± " + form.replace("+", "").format(value.sd)
+    return text
+
+
+def _gain(row: TableRow) -> str:
+    of_row = row.scores["AP"]
+    fewer = row.gain is not None and of_row is not None and row.gain.n < of_row.n
+    return cell(row.gain, "{:+.1f}") + (f" (n = {row.gain.n})" if fewer else "")
+
+
+# By the name that a text can ask for: heading, and a row's cell.
+COLUMNS: dict[str, tuple[str, Callable[[TableRow], str]]] = {
+    "n": ("n", lambda row: NOTHING if row.is_teacher else str(len(row.records))),
+    "AP": ("AP", lambda row: cell(row.scores["AP"])),
+    "gain": ("over the baseline", _gain),
+    "gap": (
+        "gap closed",
+        lambda row: NOTHING if row.gap_closed is None else f"{row.gap_closed:.2f}",
+    ),
+    **{
+        score: (score, lambda row, score=score: cell(row.scores[score], with_sd=False))
+        for score in SCORES[1:]
+    },
+    "seconds": ("s/it", lambda row: cell(row.seconds_per_iteration, "{:.3f}", with_sd=False)),
+    "memory": ("MiB", lambda row: cell(row.memory_mib, "{:.0f}", with_sd=False)),
+}
+
+
+def markdown_table(rows: Sequence[TableRow]) -> str:
+    """All columns that have anything in them, and below what they mean and where they are from."""
+    columns = [
+        (heading, text)
+        for heading, text in COLUMNS.values()
+        if any(text(row) != NOTHING for row in rows)
+    ]
+    lines = [
+        "| | " + " | ".join(heading for heading, _ in columns) + " |",
+        "| --- |" + " ---: |" * len(columns),
+    ]
+    for row in rows:
+        first = f"`{row.name}` {row.title}".strip()
+        lines.append(f"| {first} | " + " | ".join(text(row) for _, text in columns) + " |")
+    return "\n".join([*lines, "", legend(rows)])
+
+
+def legend(rows: Sequence[TableRow]) -> str:
+    """What the columns mean, and the machines."""
+    records = [record for row in rows for record in row.records.values()]
+    machines = {
+        f"{m['gpu'] or m['processor']} ({m['cores']} cores; {m['runs_at_once']} at once, "
+        f"{_counted(m['threads'], 'thread')} each)": None
+        for m in (record["machine"] for record in records if not record["evaluates_teacher"])
+    }
+    iterations = sorted({record["iterations"] for record in records if "iterations" in record})
+    return (
+        f"{' or '.join(f'{i:,}' for i in iterations)} iterations. AP: mean ± sample standard "
+        "deviation over n seeds. Over the baseline: paired by seed. Gap closed: (row - baseline) / "
+        f"(teacher - baseline). MiB: peak memory. On {'; '.join(machines)}."
+    )
+
+
+def commands(rows: Sequence[TableRow]) -> str:
+    """What runs a row again: a command for any of them."""
+    trained = [row for row in rows if not row.is_teacher]
+    record = next(iter(trained[0].records.values()))
+    words = record["command"].split()
+    words[words.index("--rows") + 1] = "ROW"
+    words[words.index("--seeds") + 1] = "SEED"
+    assert TOOL in words
+    command = " ".join(words).replace(" --", " \\\n    --")
+    return f"```bash\n{command}\n```"
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}" + "s" * (number != 1)

@@ -1,0 +1,114 @@
+"""A text with tables, plots and figures put in where its markers are.
+
+<!-- table: digits/long -->               the table of recorded/ablations/digits/long
+<!-- table: digits/long teacher all -->   some rows of it
+<!-- plot: digits/long ap -->             ap, final or gates; rows can be named too
+<!-- command: digits/long -->             what runs a row of it again
+<!-- value: digits/long all AP -->        one cell, by its column's name in markdown.py
+"""
+
+import re
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+from tadistill.errors import ConfigError
+
+from .markdown import COLUMNS, commands, markdown_table
+from .plots import KINDS
+from .table import TableRow, load_table
+
+MARKER = re.compile(r"<!-- (?P<kind>\w+): (?P<words>[^>]*?) -->")
+FORMS = {
+    "table": "table: NAME[/BUDGET] [ROW …]",
+    "plot": f"plot: NAME[/BUDGET] {'|'.join(KINDS)} [ROW …]",
+    "command": "command: NAME[/BUDGET]",
+    "value": f"value: NAME[/BUDGET] ROW {'|'.join(COLUMNS)}",
+}
+
+
+def filled_in(text: str, records: Path, page: Path, draw: bool = True) -> str:
+    """A text with its markers replaced.
+
+    Args:
+        text: with markers.
+        records: the folder of all grids' records.
+        page: where the text will be, from which its pictures are seen.
+        draw: the pictures too, into ``records``/NAME/plots.
+
+    Raises:
+        ConfigError: naming the marker, if it cannot be filled in.
+    """
+    return MARKER.sub(partial(_fill_in, records=records, page=page, draw=draw), text)
+
+
+def _fill_in(found: re.Match, records: Path, page: Path, draw: bool) -> str:
+    kind, words = found["kind"], found["words"].split()
+    try:
+        if kind not in FORMS:
+            raise ConfigError(f"there is no such marker; there are {', '.join(FORMS)}")
+        if not words:
+            raise _not_of_its_form(kind)
+        name, _, budget = words[0].partition("/")
+        rows = load_table(records / name, budget or None)
+        if kind == "table":
+            return markdown_table(_chosen(rows, words[1:]))
+        if kind == "command":
+            return commands(rows)
+        if kind == "value":
+            return _value(rows, words)
+        return _plot(rows, words, records, page, draw)
+    except ConfigError as error:
+        raise ConfigError(f"{found[0]}: {error}") from error
+
+
+def _value(rows: Sequence[TableRow], words: Sequence[str]) -> str:
+    if len(words) != 3 or words[2] not in COLUMNS:
+        raise _not_of_its_form("value")
+    (row,) = _chosen(rows, [words[1]])
+    return COLUMNS[words[2]][1](row)
+
+
+def _plot(
+    rows: Sequence[TableRow], words: Sequence[str], records: Path, page: Path, draw: bool
+) -> str:
+    if len(words) < 2 or words[1] not in KINDS:
+        raise _not_of_its_form("plot")
+    table, kind, *names = words
+    name, _, budget = table.partition("/")
+    path = records / name / "plots" / ("_".join(filter(None, [budget, kind, *names])) + ".png")
+    rows = _chosen(rows, names)
+    if draw:
+        KINDS[kind](path, rows, f"{name}, {budget}" if budget else name)
+    return f"![{kind}: {table}]({path.relative_to(page.parent).as_posix()})"
+
+
+def _not_of_its_form(kind: str) -> ConfigError:
+    return ConfigError(f"it must be {FORMS[kind]}")
+
+
+def _chosen(rows: Sequence[TableRow], names: Sequence[str]) -> list[TableRow]:
+    for name in names:
+        if name not in {row.name for row in rows}:
+            raise ConfigError(f"there is no record of row {name!r}")
+    return [row for row in rows if not names or row.name in names]
+
+
+def write_report(records: Path, budgets: Sequence[str | None], title: str) -> Path:
+    """``report.md`` in a grid's folder of records: all tables and plots of what there is.
+
+    Raises:
+        ConfigError: if there is nothing.
+    """
+    found = [budget for budget in budgets if any((records / (budget or "")).glob("*.json"))]
+    if not found:
+        raise ConfigError(f"--report: there is no record in {records} yet")
+    page = records / "report.md"
+    parts = [f"# {title}"]
+    for budget in found:
+        table = f"{records.name}/{budget}" if budget else records.name
+        parts += [f"## {budget}"] * bool(budget)
+        parts += [f"<!-- table: {table} -->"]
+        parts += [f"<!-- plot: {table} {kind} -->" for kind in KINDS]
+    page.write_text(filled_in("\n\n".join(parts) + "\n", records.parent, page))
+    return page

@@ -1,0 +1,178 @@
+"""From records to a table: means, spreads, and what a row has over the baseline."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import mean, stdev
+
+from trainings import REPO
+
+from tadistill.errors import ConfigError
+
+from .fingerprint import different_keys
+from .grid import Grid, load_grid
+from .record import SCORES, read_record
+
+BASELINE = "baseline"
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Of some values.
+
+    Attributes:
+        mean: of them.
+        sd: the sample standard deviation; None of a single value.
+        n: how many.
+    """
+
+    mean: float
+    sd: float | None
+    n: int
+
+
+@dataclass(frozen=True, eq=False)
+class TableRow:
+    """A row over its seeds.
+
+    Attributes:
+        name: of the row.
+        title: what it is.
+        records: one a seed, by seed; a teacher's has the seed None.
+        scores: AP, AP50…; None where there is no such score (no large objects, say).
+        gain: AP over the baseline's, paired by seed; None of the teacher and of the baseline.
+        gap_closed: (row - baseline) / (teacher - baseline), of the mean AP over the seeds that
+            row and baseline both have; None where there is no gap.
+        seconds_per_iteration: None of a teacher.
+        memory_mib: peak; of the GPU if it was on one, else of the process.
+    """
+
+    name: str
+    title: str
+    records: dict[int | None, dict]
+    scores: dict[str, Spread | None]
+    gain: Spread | None
+    gap_closed: float | None
+    seconds_per_iteration: Spread | None
+    memory_mib: Spread | None
+
+    @property
+    def is_teacher(self) -> bool:
+        return any(record["evaluates_teacher"] for record in self.records.values())
+
+
+def load_table(records: Path, budget: str | None = None) -> list[TableRow]:
+    """The rows that are recorded, in the grid's order.
+
+    Args:
+        records: folder of a grid's records.
+        budget: its name, if the grid has any.
+
+    Raises:
+        ConfigError: if there is no record, or seeds or rows were made of different things.
+    """
+    paths = [*sorted(records.glob("*.json")), *sorted((records / (budget or "")).glob("*.json"))]
+    found = [read_record(path) for path in dict.fromkeys(paths)]
+    found = [r for r in found if r["budget"] == budget or r["evaluates_teacher"]]
+    if not any(record["budget"] == budget for record in found):
+        raise ConfigError(f"there is no record in {records / (budget or '')}")
+    grid = _grid_of(found)
+    order = [*(grid.rows if grid else ()), *sorted({record["row"] for record in found})]
+    by_row: dict[str, dict[int | None, dict]] = {name: {} for name in order}
+    for record in found:
+        by_row[record["row"]][record["seed"]] = record
+    by_row = {name: dict(sorted(seeds.items())) for name, seeds in by_row.items() if seeds}
+    check_alike(by_row, grid.neutral if grid else ())
+    titles = {name: row.title for name, row in grid.rows.items()} if grid else {}
+    return summarised(by_row, titles)
+
+
+def summarised(
+    by_row: Mapping[str, Mapping[int | None, dict]], titles: Mapping[str, str] | None = None
+) -> list[TableRow]:
+    """Records by row and seed as rows of a table.
+
+    Args:
+        by_row: the records; the baseline's row is called "baseline".
+        titles: by row; of other rows that of their records.
+    """
+    baseline = _aps(by_row.get(BASELINE, {}))
+    teacher = next(
+        (r["scores"]["AP"] for seeds in by_row.values() for r in seeds.values() if _of_teacher(r)),
+        None,
+    )
+    rows = []
+    for name, seeds in by_row.items():
+        of_row = list(seeds.values())
+        compared = name != BASELINE and not any(map(_of_teacher, of_row))
+        aps = _aps(seeds)
+        rows.append(
+            TableRow(
+                name=name,
+                title=(titles or {}).get(name, of_row[-1]["title"]),
+                records=dict(seeds),
+                scores={score: spread(r["scores"][score] for r in of_row) for score in SCORES},
+                gain=gain(aps, baseline) if compared else None,
+                gap_closed=gap_closed(aps, baseline, teacher) if compared else None,
+                seconds_per_iteration=spread(r.get("seconds_per_iteration") for r in of_row),
+                memory_mib=spread(r["cuda_max_memory_mib"] or r["peak_rss_mib"] for r in of_row),
+            )
+        )
+    return rows
+
+
+def spread(values: Iterable[float | None]) -> Spread | None:
+    """Of those that are not None; None if all are."""
+    values = [value for value in values if value is not None]
+    if not values:
+        return None
+    return Spread(mean(values), stdev(values) if len(values) > 1 else None, len(values))
+
+
+def gain(aps: Mapping[int, float], baseline: Mapping[int, float]) -> Spread | None:
+    """What a row has over the baseline, seed by seed: of the seeds that both have."""
+    return spread(aps[seed] - baseline[seed] for seed in sorted(aps.keys() & baseline.keys()))
+
+
+def gap_closed(
+    aps: Mapping[int, float], baseline: Mapping[int, float], teacher: float | None
+) -> float | None:
+    """(row - baseline) / (teacher - baseline), of means over the seeds that both have."""
+    seeds = aps.keys() & baseline.keys()
+    if not seeds or teacher is None:
+        return None
+    low = mean(baseline[seed] for seed in seeds)
+    return (mean(aps[seed] for seed in seeds) - low) / (teacher - low) if teacher > low else None
+
+
+def check_alike(by_row: Mapping[str, Mapping[int | None, dict]], neutral: Sequence[str]) -> None:
+    """The seeds of a row differ in their seed alone, and all rows have the same data.
+
+    Raises:
+        ConfigError: naming the row and what differs.
+    """
+    annotations = {}
+    for name, seeds in by_row.items():
+        first, *others = [record["depends_on"] for record in seeds.values()]
+        for other in others:
+            older, newer = sorted([first, other], key=len)
+            keys = [key for key in different_keys(older, newer, neutral) if key != "SEED"]
+            if keys:
+                raise ConfigError(f"the seeds of row {name!r} differ in {', '.join(keys)}")
+        for key, value in first.items():
+            if key.startswith("annotations of ") and annotations.setdefault(key, value) != value:
+                raise ConfigError(f"row {name!r} has other {key} than the rows before it")
+
+
+def _aps(seeds: Mapping[int | None, dict]) -> dict[int, float]:
+    aps = {seed: record["scores"]["AP"] for seed, record in seeds.items()}
+    return {seed: ap for seed, ap in aps.items() if ap is not None}
+
+
+def _of_teacher(record: dict) -> bool:
+    return record["evaluates_teacher"]
+
+
+def _grid_of(records: Sequence[dict]) -> Grid | None:
+    path = REPO / records[-1]["grid"]
+    return load_grid(path) if path.is_file() else None

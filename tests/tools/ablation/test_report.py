@@ -1,0 +1,113 @@
+"""Tables, plots and figures in a text; and the page of results is that of its JSON."""
+
+import json
+import re
+
+import numpy as np
+import pytest
+import results
+from ablation.fingerprint import digest
+from ablation.plots import mean_and_sd
+from ablation.report import filled_in, write_report
+from PIL import Image
+
+from tadistill.errors import ConfigError
+
+
+@pytest.fixture
+def fill_in(recorded, tmp_path):
+    return lambda text: filled_in(text, recorded.parent, tmp_path / "page.md")
+
+
+def test_a_table_has_a_line_a_row(fill_in):
+    lines = fill_in("<!-- table: toy -->").splitlines()
+    assert lines[0] == (
+        "| | n | AP | over the baseline | gap closed | AP50 | AP75 | APs | APm | s/it | MiB |"
+    )
+    assert lines[2:5] == [
+        "| `all` all terms | 2 | 14.5 ± 2.1 | +3.5 ± 0.7 | 0.70 | 60.0 | 30.0 | 1.0 | 2.0 | 0.250 "
+        "| 900 |",
+        "| `baseline` | 3 | 12.0 ± 2.0 | - | - | 60.0 | 30.0 | 1.0 | 2.0 | 0.250 | 900 |",
+        "| `teacher` | - | 16.0 | - | - | 60.0 | 30.0 | 1.0 | 2.0 | - | 900 |",
+    ]
+    assert lines[-1].startswith("1,000 iterations. AP: mean ± sample standard deviation over n")
+    assert lines[-1].endswith("On a processor (2 cores; 2 at once, 1 thread each).")
+
+
+def test_rows_of_a_table_can_be_chosen(fill_in):
+    text = fill_in("<!-- table: toy baseline -->")
+    assert "`baseline`" in text
+    assert "`all`" not in text
+    assert "gap closed |" not in text
+
+
+def test_figures_in_a_sentence(fill_in):
+    text = "AP <!-- value: toy all AP -->, that is <!-- value: toy all gain -->."
+    assert fill_in(text) == "AP 14.5 ± 2.1, that is +3.5 ± 0.7."
+
+
+def test_the_command_leaves_row_and_seed_open(fill_in):
+    command = fill_in("<!-- command: toy -->")
+    assert "--rows ROW \\\n    --seeds SEED" in command
+
+
+@pytest.mark.parametrize("kind", ["ap", "final", "gates"])
+def test_a_plot_is_drawn_and_shown(fill_in, recorded, kind):
+    text = fill_in(f"<!-- plot: toy {kind} baseline all -->")
+    assert text == f"![{kind}: toy](recorded/toy/plots/{kind}_baseline_all.png)"
+    with Image.open(recorded / f"plots/{kind}_baseline_all.png") as picture:
+        pixels = np.asarray(picture.convert("RGB"))
+    assert len(np.unique(pixels.reshape(-1, 3), axis=0)) > 10
+
+
+def test_band_of_a_curve():
+    iterations, mean, sd = mean_and_sd([{10: 1.0, 20: 2.0}, {20: 4.0, 30: 9.0}])
+    assert (list(iterations), list(mean)) == ([20], [3.0])
+    assert sd == pytest.approx([np.sqrt(2)])
+    assert list(mean_and_sd([{10: 1.0}])[2]) == [0.0]
+
+
+@pytest.mark.parametrize(
+    ("marker", "message"),
+    [
+        ("<!-- tabel: toy -->", "there is no such marker; there are table, plot"),
+        ("<!-- table:  -->", "it must be table: NAME"),
+        ("<!-- table: nothing -->", "there is no record in"),
+        ("<!-- table: toy none -->", "there is no record of row 'none'"),
+        ("<!-- plot: toy pie -->", r"it must be plot: NAME\[/BUDGET\] ap\|final\|gates"),
+        ("<!-- value: toy all -->", "it must be value"),
+        ("<!-- value: toy all price -->", "it must be value"),
+    ],
+)
+def test_a_marker_that_cannot_be_filled_in_is_named(fill_in, marker, message):
+    with pytest.raises(ConfigError, match=f"{re.escape(marker)}: .*{message}"):
+        fill_in(marker)
+
+
+def test_other_comments_stay(fill_in):
+    assert fill_in("<!-- nothing to do -->") == "<!-- nothing to do -->"
+
+
+def test_report_has_what_there_is(recorded):
+    page = write_report(recorded, [None], "Toy")
+    assert "# Toy" in page.read_text()
+    assert "14.5 ± 2.1" in page.read_text()
+    assert {path.name for path in recorded.glob("plots/*")} == {"ap.png", "final.png", "gates.png"}
+    with pytest.raises(ConfigError, match="--report: there is no record"):
+        write_report(recorded.parent, [None], "Nothing")
+
+
+class TestTheResultsInTheRepository:
+    def test_page_is_that_of_its_records(self):
+        page = results.PAGE.read_text()
+        assert page == results.results_page(draw=False), "run projects/TADistill/tools/results.py"
+        for picture in re.findall(r"!\[[^]]*\]\(([^)]+)\)", page):
+            assert (results.PAGE.parent / picture).is_file()
+
+    def test_records_are_strict_json_and_of_their_fingerprint(self):
+        def refuse(constant):
+            raise ValueError(constant)
+
+        for path in results.RECORDS.rglob("*.json"):
+            record = json.loads(path.read_text(), parse_constant=refuse)
+            assert record["fingerprint"] == digest(record["depends_on"]), path
