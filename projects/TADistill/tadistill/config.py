@@ -28,6 +28,19 @@ def add_tadistill_config(cfg: CN) -> None:
     _C.MODEL.TADISTILL.TEACHER.WEIGHTS = ""
     # Overrides of the teacher's config: ["MODEL.ROI_HEADS.NUM_CLASSES", 20, …].
     _C.MODEL.TADISTILL.TEACHER.OPTS = []
+    # What makes it faster. BatchNorm folded into the convolutions (of Detectron2's own layers): the
+    # same numbers but for rounding.
+    _C.MODEL.TADISTILL.TEACHER.FOLD_BN = False
+    # "bfloat16" or "float16": its convolutions and fully connected layers; what it answers is
+    # float32. "float32": even in mixed precision (SOLVER.AMP). Empty: as the student. On a CPU only
+    # bfloat16 pays, and only where the processor has it (avx512_bf16, amx).
+    _C.MODEL.TADISTILL.TEACHER.DTYPE = ""
+    # Channels as the last dimension in memory, which convolutions of half precision prefer.
+    _C.MODEL.TADISTILL.TEACHER.CHANNELS_LAST = False
+    # Its backbone through torch.compile, for any image size. Needs a C++ compiler.
+    _C.MODEL.TADISTILL.TEACHER.COMPILE = False
+    # Its backbone on a CUDA stream of its own, beside the student's. For GPUs only.
+    _C.MODEL.TADISTILL.TEACHER.STREAM = False
 
     # True: at iteration 0, after MODEL.WEIGHTS, the student's FPN, RPN and ROI heads become the
     # teacher's, layer by layer, where shapes agree. Read by TADistillTrainer; with another trainer,

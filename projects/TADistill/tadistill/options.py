@@ -140,6 +140,24 @@ class BalanceOptions:
 
 
 @dataclass(frozen=True)
+class TeacherOptions:
+    """What makes the teacher faster; see :class:`tadistill.teacher.FrozenTeacher`."""
+
+    fold_bn: bool = False
+    dtype: str = ""
+    channels_last: bool = False
+    compile: bool = False
+    stream: bool = False
+
+    def __post_init__(self):
+        _choice("TEACHER.DTYPE", self.dtype, ("", "float32", "bfloat16", "float16"))
+
+    @classmethod
+    def from_cfg(cls, node):
+        return cls(node.FOLD_BN, node.DTYPE, node.CHANNELS_LAST, node.COMPILE, node.STREAM)
+
+
+@dataclass(frozen=True)
 class DistillationOptions:
     """All that the method lets one choose, but for the decay, which is the hook's."""
 

@@ -145,6 +145,7 @@ class TADistillRCNN(GeneralizedRCNN):
 
         proposals_S, rpn_losses = self.proposal_generator(images_S, features_S, gt_instances)
         proposals_T = None
+        teacher.wait_for(features_T)
         if options.needs_teacher_proposals:
             proposals_T = teacher.proposals(images_T, features_T)
         proposals = share_proposals(

@@ -7,8 +7,10 @@ from detectron2.modeling import META_ARCH_REGISTRY, GeneralizedRCNN, build_model
 from ..backbones import without_timm_weights
 from ..box_head import why_not_distillable
 from ..errors import ConfigError
+from ..options import TeacherOptions
 from ..weights import load_all_weights
 from .config import KEY, teacher_config, teacher_weights
+from .device import check_device
 from .frozen import FrozenTeacher
 
 
@@ -23,10 +25,13 @@ def build_teacher(cfg: CfgNode) -> FrozenTeacher:
 
     Raises:
         ConfigError: naming the config key, if the teacher cannot be found, is not loaded whole, or
-            does not fit the student (class count, kind of model, ROI heads, channel order).
+            does not fit the student (class count, kind of model, ROI heads, channel order), or if
+            this machine cannot do what is to make it faster.
     """
     teacher_cfg = teacher_config(cfg)
     weights = teacher_weights(cfg)
+    options = TeacherOptions.from_cfg(cfg.MODEL.TADISTILL.TEACHER)
+    check_device(options, torch.device(cfg.MODEL.DEVICE))
     _check_architecture(teacher_cfg)
     _check_class_count(cfg, teacher_cfg)
     with torch.random.fork_rng(devices=[]):
@@ -41,7 +46,7 @@ def build_teacher(cfg: CfgNode) -> FrozenTeacher:
         f"Use the weights that were trained with {KEY}.CONFIG_FILE, or say in {KEY}.OPTS what "
         "differs (class count, backbone, width).",
     )
-    return FrozenTeacher(model, student_format=cfg.INPUT.FORMAT)
+    return FrozenTeacher(model, cfg.INPUT.FORMAT, options)
 
 
 def _check_architecture(teacher_cfg: CfgNode) -> None:
