@@ -127,6 +127,13 @@ def evaluated_on_resume(cfg, path, teacher_files):
     evaluate_student(cfg, cfg.OUTPUT_DIR, resume=True)
 
 
+def backbone_of_timm(cfg, path, teacher_files):
+    cfg.MODEL.BACKBONE.NAME = "build_timm_fpn_backbone"
+    cfg.MODEL.TIMM.NAME = "test_efficientnet"
+    cfg.MODEL.TIMM.WEIGHTS = str(path)
+    build(cfg)
+
+
 def exported(cfg, path, teacher_files):
     load_student(cfg, str(path), "CHECKPOINT")
 
@@ -134,6 +141,7 @@ def exported(cfg, path, teacher_files):
 @pytest.mark.parametrize(
     ("enter", "source"),
     [
+        (backbone_of_timm, "MODEL.TIMM.WEIGHTS"),
         (teacher, f"{TEACHER}.WEIGHTS"),
         (teacher_evaluated, f"{TEACHER}.WEIGHTS"),
         (student, "MODEL.WEIGHTS"),

@@ -10,6 +10,7 @@ from detectron2.utils import comm
 from detectron2.utils.file_io import PathManager
 from tiny import plain_cfg
 
+from tadistill import add_tadistill_config
 from tadistill.data import register_coco
 from tadistill.engine import (
     argument_parser,
@@ -253,6 +254,18 @@ def test_weights_to_start_from_that_are_no_file(cfg, tmp_path):
     path.write_text("opened later")
     cfg.MODEL.WEIGHTS = str(path)
     check_before_training(cfg)
+
+
+def test_weights_for_a_backbone_of_timm_that_are_no_file(cfg, tmp_path):
+    add_tadistill_config(cfg)
+    cfg.MODEL.TIMM.WEIGHTS = str(tmp_path / "no.pth")
+    check_before_training(cfg)  # the backbone is another one
+    cfg.MODEL.BACKBONE.NAME = "build_timm_fpn_backbone"
+    text = refusal(cfg)
+    assert f"MODEL.TIMM.WEIGHTS: there is no file {tmp_path / 'no.pth'}" in text
+    for nothing_to_look_for in ("", "timm"):
+        cfg.MODEL.TIMM.WEIGHTS = nothing_to_look_for
+        check_before_training(cfg)
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from detectron2.config import CfgNode as CN
 
 
 def add_tadistill_config(cfg: CN) -> None:
-    """Add ``MODEL.TADISTILL``, ``MODEL.TIMM`` and ``SOLVER.OPTIMIZER`` to a Detectron2 config, in place.
+    """Add ``MODEL.TADISTILL``, ``MODEL.TIMM`` and ``SOLVER.OPTIMIZER`` to a config, in place.
 
     Nothing changes until ``MODEL.META_ARCHITECTURE`` is ``"TADistillRCNN"``. Everything else
     under ``MODEL`` describes the student. The symbols are those of projects/TADistill/README.md.

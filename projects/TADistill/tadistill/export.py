@@ -1,4 +1,6 @@
-"""Out of the distillation, into the world: a plain student that stock Detectron2 opens."""
+"""Out of the distillation, into the world: a plain student that stock Detectron2 opens, if its
+backbone is one of Detectron2's.
+"""
 
 import logging
 import os
@@ -8,6 +10,7 @@ from detectron2.config import CfgNode, get_cfg
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
+from .backbones import TIMM_FPN, without_timm_weights
 from .files import written_whole
 
 logger = logging.getLogger(__name__)
@@ -19,11 +22,13 @@ def student_config(cfg: CfgNode) -> CfgNode:
     It has the keys that differ from Detectron2's defaults, so that it is short, and opens in
     other versions of Detectron2 too. How the student was trained (``SOLVER``, ``OUTPUT_DIR``) is
     left out: a run that starts from this file must not write over the one that it came from. Keys
-    of other projects stay: their backbones need them.
+    of other projects stay: their backbones need them. So does ``MODEL.TIMM`` for a backbone of
+    timm, for which ``tadistill`` is needed to open the student: see :func:`export_student`.
     """
-    cfg = cfg.clone()
-    cfg.defrost()
+    cfg = without_timm_weights(cfg)
     cfg.MODEL.pop("TADISTILL", None)
+    if "timm" not in cfg.MODEL.BACKBONE.NAME:  # other projects' read the node too
+        cfg.MODEL.pop("TIMM", None)
     for training in ("SOLVER", "OUTPUT_DIR"):
         del cfg[training]
     student = _difference(cfg, get_cfg())
@@ -38,6 +43,10 @@ def export_student(
     model: nn.Module, cfg: CfgNode, directory: str, name: str = "student_final"
 ) -> tuple[str, str]:
     """Writes ``name.pth`` and ``name.yaml``, which stock Detectron2 opens without tadistill.
+
+    With a backbone of timm, which Detectron2 does not have, they are opened by a plain
+    ``GeneralizedRCNN`` as well, after ``import tadistill`` and
+    ``tadistill.add_tadistill_config(cfg)``.
 
     Args:
         model: a :class:`TADistillRCNN` or a plain detector; in a ``DistributedDataParallel`` or
@@ -66,7 +75,9 @@ def export_student(
         torch.save({"model": weights, "__author__": "tadistill"}, f)
     with written_whole(config_path, "w") as f:
         f.write(student_cfg.dump())
-    logger.info("The student alone, for stock Detectron2: %s and %s", weights_path, config_path)
+    needs_us = cfg.MODEL.BACKBONE.NAME == TIMM_FPN
+    opened_by = "Detectron2 with tadistill and timm" if needs_us else "stock Detectron2"
+    logger.info("The student alone, for %s: %s and %s", opened_by, weights_path, config_path)
     return weights_path, config_path
 
 

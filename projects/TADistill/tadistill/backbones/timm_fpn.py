@@ -5,6 +5,7 @@ timm is imported when such a backbone is built, and not before: without one nobo
 
 from collections.abc import Sequence
 
+import torch
 from detectron2.config import CfgNode
 from detectron2.layers import ShapeSpec
 from detectron2.modeling import BACKBONE_REGISTRY, FPN, Backbone
@@ -12,7 +13,7 @@ from detectron2.modeling.backbone.fpn import LastLevelMaxPool
 from torch import Tensor, nn
 
 from ..errors import ConfigError
-from .timm_weights import load_timm_weights
+from .timm_weights import FROM_TIMM, load_timm_weights
 
 TIMM_FPN = "build_timm_fpn_backbone"  # MODEL.BACKBONE.NAME
 KEY = "MODEL.TIMM"
@@ -82,7 +83,7 @@ def build_timm_backbone(
     timm = _import_timm()
     if not timm.is_model(name):
         raise ConfigError(f"{KEY}.NAME is {name!r}, which timm {timm.__version__} does not have")
-    from_timm = weights == "timm"
+    from_timm = weights == FROM_TIMM
     try:
         model = timm.create_model(
             name, features_only=True, pretrained=from_timm, in_chans=in_channels
@@ -97,7 +98,9 @@ def build_timm_backbone(
         )
     if weights and not from_timm:
         load_timm_weights(model, name, weights, f"{KEY}.WEIGHTS", in_channels)
-    return TimmBackbone(_with_norm(model, norm), out_features)
+    backbone = TimmBackbone(_with_norm(model, norm), out_features)
+    _check_maps(backbone, name, in_channels)
+    return backbone
 
 
 @BACKBONE_REGISTRY.register()
@@ -156,18 +159,31 @@ def _with_norm(model: nn.Module, norm: str) -> nn.Module:
     # timm's BatchNorm has the activation in it; Detectron2's and torch's conversions lose it.
     from timm.layers import convert_sync_batchnorm, freeze_batch_norm_2d
 
-    convert = {
-        "BN": lambda x: x,
-        "FrozenBN": freeze_batch_norm_2d,
-        "SyncBN": convert_sync_batchnorm,
-    }
-    return convert[norm](model)
+    if norm == "FrozenBN":
+        return freeze_batch_norm_2d(model)
+    return convert_sync_batchnorm(model) if norm == "SyncBN" else model
+
+
+def _check_maps(backbone: TimmBackbone, name: str, in_channels: int, side: int = 128) -> None:
+    """Some of timm's models (Inception) pad less than a pyramid needs, or are wrong about
+    themselves.
+    """
+    with torch.no_grad():
+        maps = backbone.eval()(torch.zeros(1, in_channels, side, side))
+    backbone.train()
+    for feature, shape in backbone.output_shape().items():
+        expected = (1, shape.channels, side // shape.stride, side // shape.stride)
+        if tuple(maps[feature].shape) != expected:
+            raise ConfigError(
+                f"{KEY}.NAME is {name!r}, whose map {feature} of an image of {side}x{side} has the "
+                f"shape {tuple(maps[feature].shape)}; a feature pyramid needs {expected}. Choose "
+                "another model"
+            )
 
 
 def _check_out_features(wanted: Sequence[str], available: Sequence[str]) -> None:
-    strides = [int(name.removeprefix("stride")) for name in wanted if name in available]
-    contiguous = all(b == 2 * a for a, b in zip(strides, strides[1:], strict=False))
-    if len(strides) != len(wanted) or not contiguous or available[-1] not in wanted:
+    ends = [list(available[i:]) for i in range(len(available))]
+    if list(wanted) not in ends:
         raise ConfigError(
             f"MODEL.FPN.IN_FEATURES is {list(wanted)}; {KEY}.NAME has the feature maps "
             f"{', '.join(available)}: name them from one on to the last"

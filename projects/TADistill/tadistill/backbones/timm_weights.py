@@ -1,9 +1,9 @@
 """A file of ImageNet weights, all of which must fit the timm model that it is to fill."""
 
 import logging
+import os
 
 import torch
-from detectron2.utils.file_io import PathManager
 from torch import nn
 
 from ..checkpoint import read_checkpoint
@@ -11,6 +11,8 @@ from ..errors import ConfigError
 from ..weights import COUNTERS, describe_mismatch
 
 logger = logging.getLogger(__name__)
+
+FROM_TIMM = "timm"  # as a path: what timm itself downloads
 
 
 def load_timm_weights(
@@ -33,13 +35,9 @@ def load_timm_weights(
         ConfigError: naming ``key``, the file and the tensors, if the file is missing or
             unreadable or could run code (``UnsafeFileError``), or does not fit.
     """
-    if not PathManager.isfile(path):
-        raise ConfigError(
-            f"{key}: there is no file {path} (seen from the working directory). Where a checkpoint "
-            f'brings all weights (MODEL.WEIGHTS, --resume), set {key} to ""'
-        )
+    check_timm_weights(path, key)
     try:
-        checkpoint = read_checkpoint(PathManager.get_local_path(path))
+        checkpoint = read_checkpoint(path)
     except ConfigError as e:
         raise type(e)(f"{key}: {e}") from e
     in_file = {_name(n): (n, torch.as_tensor(value)) for n, value in checkpoint["model"].items()}
@@ -64,6 +62,19 @@ def load_timm_weights(
         for n, (_, tensor) in in_model.items():
             tensor.copy_(in_file[n][1])
     logger.info("%s: all %d tensors of the backbone come from %s", key, len(in_model), path)
+
+
+def check_timm_weights(path: str, key: str) -> None:
+    """Checks that the file is there; "" and "timm" name none.
+
+    Raises:
+        ConfigError: naming ``key`` and the file.
+    """
+    if path not in ("", FROM_TIMM) and not os.path.isfile(path):
+        raise ConfigError(
+            f"{key}: there is no file {path} on this machine (seen from the working directory). "
+            f'Where a checkpoint brings all weights (MODEL.WEIGHTS, --resume), set {key} to ""'
+        )
 
 
 def _state(model: nn.Module) -> dict[str, torch.Tensor]:

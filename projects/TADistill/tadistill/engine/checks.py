@@ -9,6 +9,7 @@ from detectron2.data import DatasetCatalog, MetadataCatalog
 from detectron2.utils import comm
 from detectron2.utils.file_io import PathManager
 
+from ..backbones import TIMM_FPN, check_timm_weights
 from ..data import examine_annotations
 from ..errors import ConfigError
 from ..notices import Notice
@@ -72,13 +73,17 @@ def check_before_launch(cfg: CfgNode, args: argparse.Namespace) -> None:
 
 
 def check_initial_weights(cfg: CfgNode) -> None:
-    """Checks that a local ``MODEL.WEIGHTS`` is there. URLs are left to their download."""
+    """Checks that a local ``MODEL.WEIGHTS`` is there, and ``MODEL.TIMM.WEIGHTS`` if it is read.
+    URLs are left to their download.
+    """
     path = cfg.MODEL.WEIGHTS
     if path and "://" not in path and not PathManager.isfile(path):
         raise ConfigError(
             f"MODEL.WEIGHTS is {path!r}, where the student is to start: there is no such file "
             '(seen from the working directory). Set it to "" to start from scratch'
         )
+    if cfg.MODEL.BACKBONE.NAME == TIMM_FPN:
+        check_timm_weights(cfg.MODEL.TIMM.WEIGHTS, "MODEL.TIMM.WEIGHTS")
 
 
 def check_batch(cfg: CfgNode, num_processes: int) -> None:
