@@ -25,9 +25,11 @@ _LOSS_SCALE = 2.0**12
 class GradientBalance(nn.Module):
     """Holds the scales ``s_x``, measures them, and multiplies the terms by them.
 
-    Measured in iterations (of the ``EventStorage``) that ``PERIOD`` divides, before the backward
-    pass and without touching any ``.grad``. In several processes the norms are those of all images,
-    so that the scales are the same everywhere: each process has to call this in each step.
+    Measured in iterations (of the ``EventStorage``) that ``PERIOD`` divides, before the step's
+    backward pass. What that costs is a backward pass for the detection losses and one for each
+    term, which end at the features, compute no weight's gradient and touch no ``.grad``.
+    In several processes the norms are those of all images, so that the scales are the same
+    everywhere: each process has to call this in each step.
 
     Attributes:
         scales: (3,), in the order of ``TERMS``; 0 for a term that has not had a gradient at any
@@ -91,7 +93,7 @@ def gradient_norms(losses: Sequence[Tensor], features: Sequence[Tensor]) -> Tens
         (len(losses),), float32, times a constant; NaN or infinity if a gradient has one.
     """
     features = [x for x in features if x.requires_grad]
-    # The graph of the features' own network is not entered, nor any weight's gradient computed.
+    # Torch advises against a backward pass under autocast: it runs in the forward pass's types.
     with torch.autocast(features[0].device.type, enabled=False):
         squares = torch.stack([_squared_norm(_LOSS_SCALE * loss, features) for loss in losses])
     if comm.get_world_size() > 1:
