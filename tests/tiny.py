@@ -146,6 +146,17 @@ def liven(model: nn.Module, seed: int = 10) -> nn.Module:
     return model
 
 
+def with_statistics(model: nn.Module) -> nn.Module:
+    """What a fresh BatchNorm does not have: statistics and an affine part that do something."""
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            nn.init.uniform_(module.running_mean, -0.3, 0.3)
+            nn.init.uniform_(module.running_var, 0.5, 2.0)
+            nn.init.uniform_(module.weight, 0.5, 1.5)
+            nn.init.uniform_(module.bias, -0.3, 0.3)
+    return model
+
+
 def save_teacher(cfg: CfgNode, directory: Path, name: str = "teacher", seed: int = 7):
     """Writes a teacher of ``cfg`` as a user would have it: a YAML file and a checkpoint."""
     files = TeacherFiles(directory / f"{name}.yaml", directory / f"{name}.pth")

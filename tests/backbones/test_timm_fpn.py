@@ -20,6 +20,7 @@ from tiny import (
     save_teacher,
     step,
     student_cfg,
+    with_statistics,
 )
 
 from tadistill import TADistillRCNN, add_tadistill_config, export_student
@@ -50,17 +51,6 @@ def timm_file(directory, name="test_efficientnet", seed=5):
     path = directory / f"{name}.pth"
     torch.save(model.state_dict(), path)
     return str(path)
-
-
-def with_statistics(model):
-    """What a fresh BatchNorm does not have: statistics and an affine part that do something."""
-    for module in model.modules():
-        if isinstance(module, torch.nn.BatchNorm2d):
-            torch.nn.init.uniform_(module.running_mean, -0.3, 0.3)
-            torch.nn.init.uniform_(module.running_var, 0.5, 2.0)
-            torch.nn.init.uniform_(module.weight, 0.5, 1.5)
-            torch.nn.init.uniform_(module.bias, -0.3, 0.3)
-    return model
 
 
 def image(height=64, width=96):

@@ -6,6 +6,7 @@ import pytest
 import timm
 import torch
 from safetensors.torch import save_file
+from tiny import with_statistics
 
 from tadistill.backbones.timm_fpn import build_timm_backbone
 from tadistill.backbones.timm_weights import load_timm_weights
@@ -18,7 +19,7 @@ NAME = "test_efficientnet"
 def whole(name=NAME, **options):
     """A classifier as timm has it, head and all."""
     torch.manual_seed(5)
-    return timm.create_model(name, **options)
+    return with_statistics(timm.create_model(name, **options))
 
 
 def features(name=NAME):
