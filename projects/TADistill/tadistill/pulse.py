@@ -7,14 +7,15 @@ from torch import Tensor
 
 
 class Pulse:
-    """The shares of the gates. They leave for the host at once, in the middle of the step, so that
-    who reads them at its end waits for nothing that the GPU was asked to do since.
+    """The shares of the gates, or the scales of the terms. They leave for the host at once, in the
+    middle of the step, so that who reads them at its end waits for nothing that the GPU was asked
+    to do since.
     """
 
     def __init__(self, shares: Mapping[str, Tensor] | None = None):
         """
         Args:
-            shares: scalars on one device, by the names of the gates.
+            shares: scalars on one device, by the names of the gates or terms.
         """
         self._names = list(shares or {})
         self._values = torch.stack([*shares.values()]) if shares else torch.empty(0)
@@ -26,7 +27,7 @@ class Pulse:
             self._arrived = stream.record_event()
 
     def read(self) -> dict[str, Tensor]:
-        """The shares, by the names of the gates; scalars on the CPU."""
+        """What was given, by the same names; scalars on the CPU."""
         if self._arrived is not None:
             self._arrived.synchronize()
             self._arrived = None

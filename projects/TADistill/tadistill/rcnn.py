@@ -41,7 +41,7 @@ class TADistillRCNN(GeneralizedRCNN):
             somebody does, counts as 1.
         gate_shares: after a step, for each gate the share of regions in which the teacher won:
             scalars on the CPU by the names "logit", "box" and "feature".
-        balance_scales: after a step with ``BALANCE``, s_x by the names of the terms.
+        balance_scales: after a step with ``BALANCE``, s_x by the names of the terms: scalars too.
     """
 
     @configurable
@@ -67,7 +67,7 @@ class TADistillRCNN(GeneralizedRCNN):
         self._options = options
         self.distillation_weight: float | None = None
         self._pulse = Pulse()
-        self.balance_scales: dict[str, Tensor] = {}
+        self._scales = Pulse()
         if teacher is None:
             return
         self._check_student()
@@ -104,6 +104,10 @@ class TADistillRCNN(GeneralizedRCNN):
     @property
     def gate_shares(self) -> dict[str, Tensor]:
         return self._pulse.read()
+
+    @property
+    def balance_scales(self) -> dict[str, Tensor]:
+        return self._scales.read()
 
     @property
     def student(self) -> GeneralizedRCNN:
@@ -177,7 +181,8 @@ class TADistillRCNN(GeneralizedRCNN):
         )
         self._pulse = Pulse(gate_shares)
         if options.balance.enabled:
-            terms, self.balance_scales = self.balance(terms, losses, features_S)
+            terms, scales = self.balance(terms, losses, features_S)
+            self._scales = Pulse(scales)
         losses.update({f"loss_tad_{name}": weight * term for name, term in terms.items()})
         self._visualize(batched_inputs, proposals)
         return losses
@@ -208,8 +213,7 @@ class TADistillRCNN(GeneralizedRCNN):
         """The terms of any other step, all zero but with a graph. The adapters are in it: the
         ranks of a distributed training expect a gradient of every parameter at every step.
         """
-        self._pulse = Pulse()
-        self.balance_scales = {}
+        self._pulse, self._scales = Pulse(), Pulse()
         graph = [*losses.values(), *(p.sum() for p in self.adapters.parameters())]
         zero = 0.0 * sum(graph)
         return {f"loss_tad_{name}": zero for name in self._options.weights}
