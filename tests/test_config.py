@@ -1,7 +1,7 @@
 """The config keys: declared once, read everywhere, and wrong values named with their key."""
 
 import pytest
-from detectron2.config import get_cfg
+from detectron2.config import CfgNode, get_cfg
 from tiny import build, plain_cfg, student_cfg
 
 from tadistill import add_tadistill_config
@@ -36,8 +36,17 @@ def test_a_config_of_another_project_is_left_as_it_is(cfg):
     stock = get_cfg()
     assert cfg.MODEL.META_ARCHITECTURE == stock.MODEL.META_ARCHITECTURE
     del cfg.MODEL["TADISTILL"]
+    del cfg.MODEL["TIMM"]
     del cfg.SOLVER["OPTIMIZER"]
     assert cfg == stock
+
+
+def test_the_timm_node_of_another_project_stays():
+    cfg = get_cfg()
+    cfg.MODEL.TIMM = CfgNode({"BASE_NAME": "resnet50"})
+    add_tadistill_config(cfg)
+    assert cfg.MODEL.TIMM.BASE_NAME == "resnet50"
+    assert cfg.MODEL.TIMM.WEIGHTS == ""
 
 
 def test_the_optimizer_of_another_project_stays():
