@@ -8,7 +8,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "projects/TADistill/ERRORS.md"
-PACKAGE = ROOT / "projects/TADistill/tadistill"
+SOURCES = [ROOT / "projects/TADistill" / part for part in ("tadistill", "tools/ablation")]
 ROW = re.compile(r"^\| (?P<wrong>[^|]+) \| `(?P<message>[^|]+)` \| `(?P<test>[^|]+)` \|$", re.M)
 ROWS = [match.groupdict() for match in ROW.finditer(PAGE.read_text())]
 
@@ -22,7 +22,7 @@ def texts(path):
             yield re.sub(r"%[sd]", "…", node.value)
 
 
-TEXTS = [text for path in sorted(PACKAGE.rglob("*.py")) for text in texts(path)]
+TEXTS = [text for part in SOURCES for path in sorted(part.rglob("*.py")) for text in texts(path)]
 
 
 def test_the_page_has_a_row_for_each_line_of_its_tables():

@@ -22,6 +22,7 @@ STEPS = [
     {"iteration": 5, "total_loss": 0.123456789, "loss_cls": 0.1, "time": 9.0},
     {"iteration": 6, "bbox/AP": 7.0, "bbox/AP50": 11.0, "bbox/APl": math.nan, "bbox/AP-cat": 7.0},
 ]
+STEPS += [{**STEPS[-1], "iteration": 7}]  # resumed when all was done but the record
 
 
 @pytest.fixture

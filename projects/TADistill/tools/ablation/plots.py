@@ -37,6 +37,7 @@ def draw_final(path: Path, rows: Sequence[TableRow], title: str) -> None:
     styles = _styles(rows)
     figure = Figure(figsize=(10, 1.5 + 0.32 * len(styles)))
     axes = _axes(figure, 111, title, "AP", "")
+    axes.grid(False, axis="y")
     axes.grid(axis="x", color=GRID)
     for height, (row, style) in enumerate(styles.items()):
         aps = [r["scores"]["AP"] for r in row.records.values()]

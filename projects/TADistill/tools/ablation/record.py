@@ -61,6 +61,8 @@ def _of_training(run: Run) -> dict:
     last = {k.removeprefix("bbox/"): v for k, v in evaluations[-1].items() if k.startswith("bbox/")}
     steps = [m for m in metrics if "total_loss" in m]
     names = sorted({key for m in steps for key in m})
+    # One that was resumed at its end is evaluated once more, an iteration later.
+    by_iteration = {min(m["iteration"] + 1, run.iterations): m for m in evaluations}
     times = [m["time"] for m in steps if "time" in m]
     return {
         "iterations": run.iterations,
@@ -68,7 +70,7 @@ def _of_training(run: Run) -> dict:
         "class_AP": {k.removeprefix("AP-"): v for k, v in last.items() if k.startswith("AP-")},
         "seconds_per_iteration": median(times) if times else None,
         "AP_curve": curve(
-            [{**m, "iteration": min(m["iteration"] + 1, run.iterations)} for m in evaluations],
+            [{**m, "iteration": iteration} for iteration, m in by_iteration.items()],
             {"bbox/AP": "AP"},
             points=math.inf,
         ),
