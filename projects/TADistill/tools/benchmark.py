@@ -1,10 +1,17 @@
 """What a distilled step costs, beside the student's step and the teacher's inference.
 
     python projects/TADistill/tools/benchmark.py --config configs/demo/distilled.yaml --json FILE
+        [--section step | growth | side-by-side | deployed] [--device cuda]
 
 Measures in one process, interleaved round by round: the stock student's step, the teacher's
 inference alone, and the distilled step in the variants of ``timing/variants.yaml``. Weights that
 are not on this machine are random, batches are noise: neither needs a download.
+
+    python projects/TADistill/tools/benchmark.py --record [NAME …] [--device cuda]
+    python projects/TADistill/tools/benchmark.py --report
+
+do all the runs whose figures the repository keeps (on a quiet machine), and write BENCHMARK.md from
+them. ``--record`` ends with ``--report``.
 """
 
 import argparse
@@ -15,9 +22,14 @@ import tempfile
 from pathlib import Path
 
 import torch
+from timing.deployed import measure_deployed
+from timing.growth import measure_growth
 from timing.machine import about
 from timing.pair import Shape, build_pair, read_config
+from timing.record import DIRECTORY, RUNS, record
+from timing.report import render
 from timing.rounds import Clock
+from timing.side_by_side import measure_side_by_side
 from timing.step import measure_step
 from timing.variants import TABLE, read_variants
 
@@ -25,12 +37,15 @@ from tadistill.data import register_coco
 from tadistill.errors import ConfigError
 
 REPO = Path(__file__).resolve().parents[3]
+PAGE = REPO / "projects/TADistill/BENCHMARK.md"
+SECTIONS = ("step", "growth", "side-by-side", "deployed")
 
 
 def parse_arguments(argv=None) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
-    parser.add_argument("--config", action="append", required=True, metavar="YAML")
+    parser.add_argument("--config", action="append", default=[], metavar="YAML")
+    parser.add_argument("--section", choices=SECTIONS, default="step")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--threads", type=int, help="of the CPU; torch's default if left out")
     parser.add_argument(
@@ -43,7 +58,9 @@ def parse_arguments(argv=None) -> argparse.Namespace:
     parser.add_argument("--side", type=int, help="of the images, pixels; the config's if left out")
     parser.add_argument("--boxes", type=int, default=8, help="ground-truth boxes an image")
     parser.add_argument("--variants", type=Path, default=TABLE, help="a YAML file of variants")
-    parser.add_argument("--only", nargs="+", default=[], metavar="NAME", help="these variants")
+    parser.add_argument(
+        "--only", nargs="+", default=[], metavar="NAME", help="the first variant and these"
+    )
     parser.add_argument(
         "--register-coco",
         nargs=3,
@@ -54,45 +71,83 @@ def parse_arguments(argv=None) -> argparse.Namespace:
     )
     parser.add_argument("--json", type=Path, help="where to write the figures")
     parser.add_argument(
+        "--record",
+        nargs="*",
+        choices=[run.name for run in RUNS],
+        help="do the runs that the repository keeps, or some of them",
+    )
+    parser.add_argument("--report", action="store_true", help="write BENCHMARK.md from their JSON")
+    parser.add_argument(
         "--opts", nargs=argparse.REMAINDER, default=[], help="config keys and values; comes last"
     )
-    return parser.parse_args(argv)
+    args = parser.parse_args(argv)
+    if not args.config and args.record is None and not args.report:
+        parser.error("give a --config, or --record, or --report")
+    return args
 
 
-def main(args: argparse.Namespace) -> dict:
-    """Measures all configs, prints what matters and writes the JSON."""
+def main(args: argparse.Namespace) -> None:
+    """What the arguments ask for."""
+    if args.record is not None:
+        record(args.device, args.record)
+    if args.config:
+        measure(args)
+    if args.record is not None or args.report:
+        write_page()
+
+
+def measure(args: argparse.Namespace) -> dict:
+    """Measures one section, prints what matters and writes the JSON."""
     target = args.json and args.json.resolve()
     configs = [str(Path(path).resolve()) for path in args.config]
     if args.threads:
         torch.set_num_threads(args.threads)
     register_coco(args.register_coco)
-    clock = Clock(torch.device(args.device), args.busy_machine)
     variants = read_variants(args.variants, args.only)
+    clock = Clock(torch.device(args.device), args.busy_machine)
+    shape = Shape(args.images, args.side, args.boxes)
     os.chdir(REPO)  # from where the configs name their teachers
-    result = {"about": about(clock), "pairs": {}}
+    result = {"about": about(clock)}
     for path in configs:
-        with tempfile.TemporaryDirectory() as work:
-            cfg = read_config(path, args.opts, args.device)
-            pair = build_pair(cfg, Shape(args.images, args.side, args.boxes), Path(work))
-            measured = measure_step(pair, variants, args.rounds, clock, progress(args.rounds))
+        cfg = read_config(path, args.opts, args.device)
         name = str(Path(path).relative_to(REPO)) if Path(path).is_relative_to(REPO) else path
-        result["pairs"][name] = measured
-        print(f"\n{name}")
-        print_step(measured)
+        print(f"\n{name}", flush=True)
+        with tempfile.TemporaryDirectory() as work:
+            if args.section == "growth":
+                result["config"] = name
+                result["axes"] = measure_growth(cfg, args.rounds, clock, Path(work))
+                print_growth(result["axes"])
+                continue
+            pair = build_pair(cfg, shape, Path(work))
+            if args.section == "step":
+                measured = measure_step(pair, variants, args.rounds, clock, show_progress)
+                print_step(measured)
+            elif args.section == "side-by-side":
+                measured = measure_side_by_side(pair, args.rounds, clock)
+                print_ratios(measured["distillations"])
+            else:
+                measured = measure_deployed(pair, args.rounds, clock)
+                print(f"  {measured['images / s']}")
+            result.setdefault("pairs", {})[name] = measured
     if target:
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(json.dumps(result, indent=1) + "\n")
     return result
 
 
-def progress(rounds: int):
-    """A line that counts the rounds, on a terminal."""
+def write_page(directory: Path = DIRECTORY, page: Path = PAGE) -> None:
+    """BENCHMARK.md, and the picture of the growth beside the JSON."""
+    from timing.picture import draw_growth  # matplotlib, which measuring does without
 
-    def show(done: int) -> None:
-        if sys.stderr.isatty():
-            print(f"\rround {done} of {rounds}", end="", file=sys.stderr, flush=True)
+    page.write_text(render(directory))
+    for path in directory.glob("growth*.json"):
+        draw_growth(json.loads(path.read_text())["axes"], path.with_suffix(".png"))
 
-    return show
+
+def show_progress(done: int) -> None:
+    """Counts the rounds, on a terminal."""
+    if sys.stderr.isatty():
+        print(f"\rround {done}", end="", file=sys.stderr, flush=True)
 
 
 def print_step(measured: dict) -> None:
@@ -100,12 +155,7 @@ def print_step(measured: dict) -> None:
     for side, phases in measured["seconds"].items():
         times = ", ".join(f"{phase} {1e3 * s['median']:.1f}" for phase, s in phases.items())
         print(f"  {side:24} {times} ms")
-    for name, figures in measured["variants"].items():
-        both, alone = figures["c / (a + b)"], figures["c / a"]
-        print(
-            f"  {name:24} c / (a + b) {both['median']:.3f} "
-            f"[{both['q1']:.3f}, {both['q3']:.3f}]   c / a {alone['median']:.3f}"
-        )
+    print_ratios(measured["variants"])
     for name, reason in measured["skipped"].items():
         print(f"  {name:24} left out: {reason}")
     step = measured["parts"]["step"]
@@ -117,6 +167,23 @@ def print_step(measured: dict) -> None:
         f"allowed {memory['allowed'] / 1e6:.1f}; of the teacher kept for backward: "
         f"{memory['c']['of_teacher'] / 1e6:.1f}"
     )
+
+
+def print_ratios(steps: dict) -> None:
+    """``c / (a + b)`` and ``c / a``, each on a line."""
+    for name, figures in steps.items():
+        both, alone = figures["c / (a + b)"], figures["c / a"]
+        print(
+            f"  {name:24} c / (a + b) {both['median']:.3f} "
+            f"[{both['q1']:.3f}, {both['q3']:.3f}]   c / a {alone['median']:.3f}"
+        )
+
+
+def print_growth(axes: dict) -> None:
+    """What we add at each size, and the exponent of it all."""
+    for name, measured in axes.items():
+        ours = ", ".join(f"{p['size']}: {1e3 * p['ours']:.1f}" for p in measured["points"])
+        print(f"  {name:26} {ours} ms; exponent {measured['exponents']['ours']:.2f}")
 
 
 if __name__ == "__main__":

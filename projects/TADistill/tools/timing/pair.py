@@ -8,23 +8,22 @@ from pathlib import Path
 import torch
 from detectron2.checkpoint import DetectionCheckpointer
 from detectron2.config import CfgNode, get_cfg
-from detectron2.layers import FrozenBatchNorm2d
 from detectron2.modeling import GeneralizedRCNN, build_model
 from detectron2.structures import Instances
 from detectron2.utils.events import EventStorage
 from torch import nn
 
 from tadistill import add_tadistill_config
+from tadistill.backbones import without_timm_weights
 from tadistill.ground_truth import with_gt_index
 from tadistill.merging import merge_file, merge_opts
-from tadistill.proposals import share_proposals
+from tadistill.proposals import label_and_sample, share_proposals
 from tadistill.teacher import teacher_config
 
 from .batches import image_size, synthetic_batch, to_device
 from .variants import Variant
 
 RANDOM = "random"
-_NORMS = (nn.BatchNorm2d, FrozenBatchNorm2d)
 
 
 @dataclass(frozen=True)
@@ -52,6 +51,7 @@ class Pair:
         student: the stock ``GeneralizedRCNN`` whose modules all distilled students share.
         teacher: a stock ``GeneralizedRCNN`` with the weights of the distilled students' teacher.
         sampled: the proposals that the box heads answer for in a step on ``batch``.
+        shared: how many proposals they are sampled from.
         weights: where each model's come from: a file, or "random".
     """
 
@@ -61,6 +61,7 @@ class Pair:
     student: GeneralizedRCNN
     teacher: GeneralizedRCNN
     sampled: list[Instances]
+    shared: int
     weights: dict[str, str]
 
     @property
@@ -106,7 +107,7 @@ def read_config(path: str, opts: Sequence[str] = (), device: str | None = None) 
     # A step does all of its work and leaves the weights as they were: all sides have the same
     # ones in all rounds.
     cfg.SOLVER.BASE_LR = 0.0
-    return cfg
+    return without_timm_weights(cfg)
 
 
 def build_pair(cfg: CfgNode, shape: Shape, work: Path, seed: int = 0) -> Pair:
@@ -131,7 +132,7 @@ def build_pair(cfg: CfgNode, shape: Shape, work: Path, seed: int = 0) -> Pair:
         seed,
     )
     torch.manual_seed(seed)
-    teacher_cfg = teacher_config(cfg)
+    teacher_cfg = without_timm_weights(teacher_config(cfg))
     node = cfg.MODEL.TADISTILL.TEACHER
     teacher, teacher_weights = _model(teacher_cfg, node.WEIGHTS, batch)
     if teacher_weights == RANDOM:
@@ -144,8 +145,8 @@ def build_pair(cfg: CfgNode, shape: Shape, work: Path, seed: int = 0) -> Pair:
     teacher.eval().requires_grad_(False)
     student.train()
     weights = {"student": student_weights, "teacher": teacher_weights}
-    sampled = _sampled(student, teacher, batch)
-    return Pair(cfg, teacher_cfg, batch, student, teacher, sampled, weights)
+    sampled, shared = _sampled(student, teacher, batch)
+    return Pair(cfg, teacher_cfg, batch, student, teacher, sampled, shared, weights)
 
 
 def _model(cfg: CfgNode, weights: str, batch: list[dict]) -> tuple[GeneralizedRCNN, str]:
@@ -153,14 +154,18 @@ def _model(cfg: CfgNode, weights: str, batch: list[dict]) -> tuple[GeneralizedRC
     if os.path.isfile(weights):
         DetectionCheckpointer(model, save_to_disk=False).load(weights)
         return model, weights
-    _normalise(model, batch)
+    normalise(model.backbone, model.preprocess_image(batch).tensor)
     return model, RANDOM
 
 
 @torch.no_grad()
-def _normalise(model: GeneralizedRCNN, batch: list[dict]) -> None:
-    """Sets the statistics of all normalisations to those of the batch. With random weights and
+def normalise(backbone: nn.Module, images: torch.Tensor) -> None:
+    """Sets the statistics of all normalisations to those of the images. With random weights and
     the statistics of a fresh model, the maps of a deep backbone grow beyond float32.
+
+    Args:
+        backbone: left in eval mode.
+        images: (N, 3, H, W), as the backbone takes them.
     """
 
     def measure(norm: nn.Module, inputs: tuple) -> None:
@@ -168,10 +173,11 @@ def _normalise(model: GeneralizedRCNN, batch: list[dict]) -> None:
         norm.running_mean.copy_(mean)
         norm.running_var.copy_(variance)
 
-    norms = [m for m in model.backbone.modules() if isinstance(m, _NORMS)]
+    # BatchNorm of whichever library, frozen or not.
+    norms = [m for m in backbone.modules() if getattr(m, "running_var", None) is not None]
     hooks = [norm.register_forward_pre_hook(measure) for norm in norms]
-    model.eval()
-    model.backbone(model.preprocess_image(batch).tensor)
+    backbone.eval()
+    backbone(images)
     for hook in hooks:
         hook.remove()
 
@@ -179,8 +185,8 @@ def _normalise(model: GeneralizedRCNN, batch: list[dict]) -> None:
 @torch.no_grad()
 def _sampled(
     student: GeneralizedRCNN, teacher: GeneralizedRCNN, batch: list[dict]
-) -> list[Instances]:
-    """Proposals of the union, labelled and sampled as in a step."""
+) -> tuple[list[Instances], int]:
+    """Proposals of the union, labelled and sampled as in a step; and how many the union has."""
     batch = to_device(batch, student.device)
     gt_instances = with_gt_index([x["instances"] for x in batch])
     images_S, images_T = student.preprocess_image(batch), teacher.preprocess_image(batch)
@@ -190,4 +196,5 @@ def _sampled(
         )
         proposals_T, _ = teacher.proposal_generator(images_T, teacher.backbone(images_T.tensor))
         shared = share_proposals(proposals_S, proposals_T)
-        return student.roi_heads.label_and_sample_proposals(shared, gt_instances)
+        sampled = label_and_sample(student.roi_heads, shared, gt_instances)
+    return sampled, sum(map(len, shared.distinct()))

@@ -29,8 +29,13 @@ FUNCTIONS = {
         "tadistill.teacher.frozen:FrozenTeacher.box_head",
     ],
     "sharing": ["tadistill.rcnn:share_proposals"],
-    "sampling": ["detectron2.modeling.roi_heads:ROIHeads.label_and_sample_proposals"],
-    "mask": ["tadistill.distillation:gaussian_mask", "tadistill.distillation:mask_normalizers"],
+    "sampling": ["tadistill.rcnn:label_and_sample"],
+    "mask": [
+        "tadistill.distillation:gaussian_masks",
+        "tadistill.distillation:box_mask",
+        "tadistill.distillation:anchor_mask",
+        "tadistill.distillation:mask_normalizers",
+    ],
     "adapters": ["tadistill.adapters:Adapters.forward"],
     "terms": [
         "tadistill.distillation:feature_term",
@@ -44,7 +49,11 @@ FUNCTIONS = {
         "tadistill.gates:share",
     ],
     # What distillation_losses and the step do besides: targets, regions, ground truth.
-    "rest of ours": ["tadistill.rcnn:distillation_losses", "tadistill.rcnn:with_gt_index"],
+    "rest of ours": [
+        "tadistill.rcnn:distillation_losses",
+        "tadistill.rcnn:with_gt_index",
+        "tadistill.rcnn:Pulse",
+    ],
 }
 # What the distillation adds to the student's step and the teacher's inference. Sampling is a part
 # of the stock step as well.

@@ -103,7 +103,7 @@ def run_rounds(
     for number in range(-warmup, rounds):
         order = list(sides)
         orders.shuffle(order)
-        gc.collect()
+        gc.collect(1)  # what the last round left; all older objects would take a second
         gc.disable()  # of a collection one side would bear the cost of all
         try:
             for name in order:

@@ -4,7 +4,9 @@ from collections.abc import Callable
 
 import torch
 from detectron2.config import CfgNode
+from detectron2.data import DatasetCatalog, MetadataCatalog
 from detectron2.utils.events import EventStorage
+from detectron2.utils.file_io import PathManager
 from torch import nn
 
 from tadistill.box_head import run_box_head
@@ -57,6 +59,16 @@ def teacher_side(pair: Pair) -> Side:
         watch.mark("box_head")
 
     return infer
+
+
+def data_is_here(cfg: CfgNode) -> bool:
+    """Whether all training data sets are registered, in COCO format, and their files there."""
+    names = cfg.DATASETS.TRAIN
+    return bool(names) and all(
+        name in DatasetCatalog.list()
+        and PathManager.isfile(MetadataCatalog.get(name).get("json_file", ""))
+        for name in names
+    )
 
 
 def loading_side(cfg: CfgNode) -> Side:

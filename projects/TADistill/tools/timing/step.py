@@ -3,7 +3,6 @@
 from collections.abc import Callable, Sequence
 
 import torch
-from detectron2.data import DatasetCatalog
 
 from tadistill.errors import ConfigError
 from tadistill.options import DistillationOptions
@@ -12,7 +11,7 @@ from .memory import kept_for_backward, peak, teacher_bytes
 from .pair import Pair
 from .parts import measure_parts
 from .rounds import Clock, Seconds, run_rounds
-from .sides import loading_side, teacher_side, training_side
+from .sides import data_is_here, loading_side, teacher_side, training_side
 from .summary import difference, quartiles, ratio
 from .variants import Variant
 
@@ -54,7 +53,7 @@ def measure_step(
     }
     for variant, model in models.items():
         sides[variant.name] = training_side(pair.cfg, model, pair.batch)
-    if set(pair.cfg.DATASETS.TRAIN) <= set(DatasetCatalog.list()):
+    if data_is_here(pair.cfg):
         sides[LOADING] = loading_side(pair.cfg)
     seconds = run_rounds(sides, rounds, clock, progress=progress)
 

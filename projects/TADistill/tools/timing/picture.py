@@ -1,0 +1,66 @@
+"""The picture of how what we add to a step grows."""
+
+from pathlib import Path
+
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from .parts import BACKWARD, OURS
+
+# Okabe and Ito's colours, which most colour-blind readers can tell apart.
+COLOURS = {
+    "sharing": "#E69F00",
+    "mask": "#56B4E9",
+    "adapters": "#009E73",
+    "terms": "#0072B2",
+    "gates": "#CC79A7",
+    "rest of ours": "#999999",
+}
+DIFFERENCE, ALL = "c - (a + b)", "all of ours"
+INK = "#1E1E1E"
+
+
+def draw_growth(axes: dict, path: Path) -> None:
+    """One panel an axis, both scales logarithmic: milliseconds of each part, forward and backward
+    together, of all of ours, and what c takes above a + b, with its quartiles.
+
+    Args:
+        axes: ``axes`` of ``growth.json``.
+        path: of the PNG.
+    """
+    figure = Figure(figsize=(15, 8.5), layout="constrained")
+    FigureCanvasAgg(figure)
+    panels = figure.subplots(2, 3).flat
+    for panel, (name, measured) in zip(panels, axes.items(), strict=False):
+        _draw_axis(panel, name, measured["points"])
+    for panel in list(panels)[len(axes) :]:
+        panel.set_visible(False)
+    handles, labels = figure.axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False)
+    figure.savefig(path, dpi=100)
+
+
+def _draw_axis(panel, name: str, points: list[dict]) -> None:
+    sizes = [point["size"] for point in points]
+    for part in OURS:
+        seconds = [_both_ways(point["parts"], part) for point in points]
+        if any(seconds):
+            panel.plot(sizes, [1e3 * s for s in seconds], color=COLOURS[part], label=part)
+    panel.plot(sizes, [1e3 * p["ours"] for p in points], color=INK, linewidth=2.5, label=ALL)
+    above = [p for p in points if p[DIFFERENCE]["q1"] > 0]  # on a logarithmic scale
+    middle = [1e3 * p[DIFFERENCE]["median"] for p in above]
+    spread = [
+        [1e3 * abs(p[DIFFERENCE]["median"] - p[DIFFERENCE][q]) for p in above] for q in ("q1", "q3")
+    ]
+    panel.errorbar(
+        [p["size"] for p in above], middle, spread, fmt="o", color=INK, capsize=3, label=DIFFERENCE
+    )
+    panel.set(xscale="log", yscale="log", xlabel=name, ylabel="ms a step")
+    panel.set_xticks(sizes, [str(size) for size in sizes])
+    panel.minorticks_off()
+    panel.grid(color="#E4E4E4")
+
+
+def _both_ways(parts: dict[str, float], part: str) -> float:
+    backward = [name for name, of in BACKWARD.items() if of == part]
+    return parts.get(part, 0.0) + sum(parts.get(name, 0.0) for name in backward)
