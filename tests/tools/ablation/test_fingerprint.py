@@ -68,6 +68,21 @@ def test_terms_do_not_count_where_there_is_no_distillation(cfg):
     assert changed(cfg, "SOLVER.MAX_ITER", 9) == ["SOLVER.MAX_ITER"]
 
 
+def test_keys_that_do_not_count_may_be_in_an_older_record(cfg):
+    cfg.MODEL.TADISTILL.ENABLED = False
+    now = fingerprint(cfg)
+    assert different_keys({**now, "MODEL.TADISTILL.FEATURE.WEIGHT": 3.0}, now) == []
+    assert different_keys({**now, "MODEL.FPN.NORM": "GN"}, now) == ["MODEL.FPN.NORM"]
+    with_teacher = {**now, "MODEL.TADISTILL.ENABLED": True}
+    different = {**with_teacher, "MODEL.TADISTILL.FEATURE.WEIGHT": 3.0}
+    assert different_keys(with_teacher, different) == ["MODEL.TADISTILL.FEATURE.WEIGHT"]
+
+
+def test_a_plain_detector_has_no_distillation(cfg):
+    cfg.MODEL.META_ARCHITECTURE = "GeneralizedRCNN"
+    assert changed(cfg, "MODEL.TADISTILL.FEATURE.WEIGHT", 9.0) == []
+
+
 def test_of_a_teachers_evaluation_only_teacher_and_test_data_count(cfg):
     kind = {"evaluate_teacher": True}
     assert changed(cfg, "SOLVER.MAX_ITER", 9, "SEED", 4, **kind) == []

@@ -25,9 +25,9 @@ from tadistill.teacher.config import teacher_config
 WITHOUT_EFFECT = ("OUTPUT_DIR", "SOLVER.CHECKPOINT_PERIOD", "VERSION")
 OURS = "MODEL.TADISTILL"
 TEACHER = f"{OURS}.TEACHER"
-OF_DISTILLATION_ALONE = (
-    *(f"{OURS}.{part}." for part in ("FEATURE", "LOGIT", "BOX", "DECAY", "PROPOSALS")),
-    *(f"{TEACHER}.{key}" for key in ("CONFIG_FILE", "WEIGHTS", "OPTS")),
+OF_DISTILLATION_ALONE = tuple(
+    f"{OURS}.{part}."
+    for part in ("TEACHER", "PROPOSALS", "FEATURE", "LOGIT", "BOX", "BALANCE", "DECAY")
 )
 OF_A_TEACHERS_EVALUATION = (f"{TEACHER}.", "INPUT.", "TEST.", "DATASETS.TEST", "MODEL.DEVICE")
 
@@ -43,15 +43,11 @@ def fingerprint(cfg: CfgNode, evaluate_teacher: bool = False) -> dict:
         By dotted config key, in their order: values as JSON has them.
     """
     values = {key: _value(value) for key, value in _differences(cfg).items()}
-    distills = evaluate_teacher or (
-        cfg.MODEL.META_ARCHITECTURE == "TADistillRCNN" and cfg.MODEL.TADISTILL.ENABLED
-    )
-    if distills:
-        values[f"{TEACHER}.CONFIG_FILE"] = digest(_teacher(cfg))
-    else:
-        values = _without(values, OF_DISTILLATION_ALONE)
     if evaluate_teacher:
         values = {k: v for k, v in values.items() if k.startswith(OF_A_TEACHERS_EVALUATION)}
+    values = _that_count(values)
+    if f"{TEACHER}.CONFIG_FILE" in values:
+        values[f"{TEACHER}.CONFIG_FILE"] = digest(_teacher(cfg))
     datasets = [*cfg.DATASETS.TEST, *([] if evaluate_teacher else cfg.DATASETS.TRAIN)]
     values |= {f"annotations of {name}": _annotations(name) for name in datasets}
     return dict(sorted(_without(values, WITHOUT_EFFECT).items()))
@@ -71,9 +67,19 @@ def different_keys(recorded: Mapping, now: Mapping, neutral: Iterable[str] = ())
         now: the newer one.
         neutral: keys that ``recorded`` may lack.
     """
+    recorded, now = _that_count(recorded), _that_count(now)
     new = {key for key in neutral if key not in recorded}
     keys = (recorded.keys() | now.keys()) - new
     return sorted(key for key in keys if recorded.get(key, ...) != now.get(key, ...))
+
+
+def _that_count(values: Mapping) -> Mapping:
+    """Without the keys that are read in a distillation alone, where there is none."""
+    is_training = f"{OURS}.ENABLED" in values
+    distills = values.get("MODEL.META_ARCHITECTURE") == "TADistillRCNN" and values.get(
+        f"{OURS}.ENABLED"
+    )
+    return _without(values, OF_DISTILLATION_ALONE) if is_training and not distills else values
 
 
 def _differences(cfg: CfgNode) -> dict:
