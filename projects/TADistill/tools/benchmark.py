@@ -162,10 +162,11 @@ def print_step(measured: dict) -> None:
     for part, seconds in measured["parts"].items():
         print(f"  {part:24} {1e3 * seconds:8.2f} ms {100 * seconds / step:6.2f} %")
     memory = measured["memory"]
+    above, of_teacher = memory["c above a"], memory["c"]["of_teacher"]
     print(
-        f"  memory of c above a, MB: {memory['c above a']['peak'] / 1e6:.1f}, "
-        f"allowed {memory['allowed'] / 1e6:.1f}; of the teacher kept for backward: "
-        f"{memory['c']['of_teacher'] / 1e6:.1f}"
+        f"  memory of c above a, MB: kept {above['kept'] / 1e6:.1f}, peak "
+        f"{above['peak'] / 1e6:.1f}, allowed {memory['allowed'] / 1e6:.1f}; of the teacher kept "
+        f"for backward: {of_teacher / 1e6:.1f}"
     )
 
 

@@ -27,10 +27,11 @@ def write_step(directory, name="step-demo", device="cpu", **changes):
     memory = {
         "a": {"peak": 10e6, "kept": 8e6, "of_teacher": 0},
         "c": {"peak": 12e6, "kept": 9e6, "of_teacher": 0},
+        "b": {"peak": 4e6},
         "teacher": {"weights": 5e6, "maps": 2e6, "head": 1e6, "adapters": 1e5},
-        "c above a": {"peak": 7.1e6, "kept": 1e6},
+        "c above a": {"peak": 8.1e6, "kept": 7e6},
         "allowed": 8e6,
-        "holds": True,
+        "holds": {"peak": False, "kept": True},
     }
     step = {"forward": KEYS, "backward": KEYS, "optimizer": KEYS, "total": KEYS}
     both = {"b": ["backbone"], "c / (a + b)": figures(1.02), "c / a": figures(1.5)}
@@ -94,6 +95,8 @@ def test_targets_that_are_missed_are_said_to_be(directory):
     assert "at most 1.03 | 1.020 (1.010 to 1.030) | yes |" in page
     # Sharing and mask; the adapters are not in it.
     assert "at most 2 % | 2.00 % | yes |" in page
+    assert "c above a | at most 8.0 MB | 7.0 MB | yes |" in page
+    assert "c above a | at most 8.0 MB | 8.1 MB | **no** |" in page
     late = {"b": ["backbone"], "c / (a + b)": figures(1.031), "c / a": figures(1.5)}
     write_step(directory, variants={"every term": late})
     assert "at most 1.03 | 1.031 (1.021 to 1.041) | **no** |" in render(directory)

@@ -2,7 +2,7 @@
 peak of the allocator.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from unittest import mock
 
@@ -43,19 +43,20 @@ def kept_for_backward(model: nn.Module, batch: list[dict]) -> dict[str, int]:
     }
 
 
-def peak(model: nn.Module, batch: list[dict], device: torch.device) -> int:
-    """Bytes that forward and backward of one step take at most, above what was there before.
+def forward_and_backward(model: nn.Module, batch: list[dict]) -> None:
+    """A training step without its optimizer, which leaves no gradients."""
+    with EventStorage():
+        sum(model(batch).values()).backward()
+    model.zero_grad()
+
+
+def peak(step: Callable[[], object], device: torch.device) -> int:
+    """Bytes that ``step()`` takes at most, above what was there before.
 
     On a CPU counted from the profiler's record of each allocation; what oneDNN allocates inside of
     an operation is not seen there.
     """
-
-    def step() -> None:
-        with EventStorage():
-            sum(model(batch).values()).backward()
-        model.zero_grad()
-
-    step()  # gradients and buffers that stay are there before
+    step()  # what is allocated once and stays is there before
     if device.type == "cuda":
         torch.cuda.synchronize()
         before = torch.cuda.memory_allocated()

@@ -1,16 +1,17 @@
 """The section "step": a, b and c of one pair, the variants of c, their parts and their memory."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import torch
 
 from tadistill.errors import ConfigError
 from tadistill.options import DistillationOptions
 
-from .memory import kept_for_backward, peak, teacher_bytes
+from .memory import forward_and_backward, kept_for_backward, peak, teacher_bytes
 from .pair import Pair
 from .parts import measure_parts
-from .rounds import Clock, Seconds, run_rounds
+from .rounds import Clock, Seconds, Stopwatch, run_rounds
 from .sides import data_is_here, loading_side, teacher_side, training_side
 from .summary import difference, quartiles, ratio
 from .variants import Variant
@@ -114,25 +115,32 @@ def compare(seconds: Seconds, variant: Variant, options: DistillationOptions | N
 
 
 def measure_memory(pair: Pair, model: torch.nn.Module) -> dict:
-    """Bytes of a and c, and whether c stays within what the teacher must bring with it."""
-    a = {"peak": peak(pair.student, pair.batch, pair.device)}
-    c = {"peak": peak(model, pair.batch, pair.device)}
-    a.update(kept_for_backward(pair.student, pair.batch))
-    c.update(kept_for_backward(model, pair.batch))
-    teacher = teacher_bytes(model, pair.batch)
-    more = {
-        # Weights are there before the step.
-        "peak": c["peak"] - a["peak"] + teacher["weights"] + teacher["adapters"],
-        "kept": c["kept"] - a["kept"],
+    """Bytes of a, b and c, and whether c stays within what the teacher must bring with it: weights,
+    feature maps and head outputs. "kept" is held from the forward to the backward pass, "peak"
+    the most at any time, in which is also what the teacher's inference needs while it runs.
+    """
+    teacher_step = teacher_side(pair)
+    idle = Stopwatch(Clock(pair.device))
+    idle.start()
+    models = {"a": pair.student, "c": model}
+    of = {
+        name: {
+            "peak": peak(partial(forward_and_backward, m, pair.batch), pair.device),
+            **kept_for_backward(m, pair.batch),
+        }
+        for name, m in models.items()
     }
+    of["b"] = {"peak": peak(partial(teacher_step, idle), pair.device)}
+    teacher = teacher_bytes(model, pair.batch)
+    always = teacher["weights"] + teacher["adapters"]  # there before the step
+    more = {key: of["c"][key] - of["a"][key] + always for key in ("kept", "peak")}
     allowed = teacher["weights"] + teacher["maps"] + teacher["head"]
     return {
-        "a": a,
-        "c": c,
+        **of,
         "teacher": teacher,
         "c above a": more,
         "allowed": allowed,
-        "holds": more["peak"] <= allowed and c["of_teacher"] == 0,
+        "holds": {key: value <= allowed for key, value in more.items()},
     }
 
 
