@@ -175,8 +175,9 @@ def print_ratios(steps: dict) -> None:
     for name, figures in steps.items():
         both, alone = figures["c / (a + b)"], figures["c / a"]
         print(
-            f"  {name:24} c / (a + b) {both['median']:.3f} "
-            f"[{both['q1']:.3f}, {both['q3']:.3f}]   c / a {alone['median']:.3f}"
+            f"  {name:24} c / (a + b) {both['median']:.3f}, 95 % [{both['low']:.3f}, "
+            f"{both['high']:.3f}], fastest quarter {both['of_fastest']:.3f}   "
+            f"c / a {alone['median']:.3f}"
         )
 
 

@@ -62,7 +62,7 @@ RUNS = (
         ("--rounds", "30", "--side", "800", "--images", "1", "--only", "every term"),
         ("--rounds", "30", "--side", "800", "--images", "4"),
     ),
-    Run("growth", DEMO, ("--section", "growth", "--rounds", "5")),
+    Run("growth", DEMO, ("--section", "growth", "--rounds", "3")),
     Run(
         "side-by-side",
         COCO,
@@ -71,7 +71,7 @@ RUNS = (
     ),
     Run("deployed-demo", DEMO, ("--section", "deployed", "--rounds", "30")),
     Run("deployed-lite", LITE, ("--section", "deployed", "--rounds", "30"), opts=LITE_TEACHER),
-    Run("deployed-coco", COCO, ("--section", "deployed", "--rounds", "30")),
+    Run("deployed-coco", COCO, ("--section", "deployed", "--rounds", "10")),
 )
 
 
