@@ -142,9 +142,9 @@ class TADistillRCNN(GeneralizedRCNN):
         batched_inputs = [{**x, "image": x["image"].to(self.device)} for x in batched_inputs]
         gt_instances = with_gt_index([x["instances"].to(self.device) for x in batched_inputs])
 
-        # The teacher first: what it needs on the way is free again before the student's activations,
-        # which the backward pass keeps, take their place. The other way round the peak of memory is
-        # higher, and on a CPU the step slower for it.
+        # The teacher first: what it needs on the way is free before the student's activations, kept
+        # for the backward pass, take their place. The other way round the peak of memory is higher
+        # and, on a CPU, the step slower.
         images_T = teacher.images(batched_inputs)
         features_T = teacher.features(images_T)
         images_S = self.preprocess_image(batched_inputs)
