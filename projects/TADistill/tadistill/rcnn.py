@@ -160,10 +160,10 @@ class TADistillRCNN(GeneralizedRCNN):
         )
         sampled = label_and_sample(self.roi_heads, proposals, gt_instances)
 
-        head_S = run_box_head(self.roi_heads, features_S, sampled)
         head_T = None
-        if options.needs_teacher_head:
+        if options.needs_teacher_head:  # first again, for the same reason
             head_T = teacher.box_head(features_T, sampled)
+        head_S = run_box_head(self.roi_heads, features_S, sampled)
 
         # In GeneralizedRCNN's order: the sum of the losses is then bitwise its own.
         losses = roi_losses(self.roi_heads, features_S, sampled, head_S)
