@@ -76,7 +76,7 @@ def test_a_small_mask_is_not_blown_up():
     mask[0, 1, 1] = 0.25
     assert feature_term(student, teacher, [mask]) == 0.25 / 2
     mask[0] = 0.5  # whose sum, 4.5, is what it is divided by
-    assert feature_term(student, teacher, [mask]) == 1 / 2
+    assert feature_term(student, teacher, [mask]) == pytest.approx(1 / 2)
 
 
 def test_the_mean_over_levels_counts_an_empty_level():
