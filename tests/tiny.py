@@ -96,6 +96,7 @@ def student_cfg(teacher: TeacherFiles | None, *opts) -> CfgNode:
     add_tadistill_config(cfg)
     cfg.MODEL.META_ARCHITECTURE = "TADistillRCNN"
     cfg.MODEL.TADISTILL.ENABLED = teacher is not None
+    cfg.MODEL.TADISTILL.BALANCE.ENABLED = False  # the terms as their formulas have them
     if teacher is not None:
         cfg.MODEL.TADISTILL.TEACHER.CONFIG_FILE = str(teacher.config)
         cfg.MODEL.TADISTILL.TEACHER.WEIGHTS = str(teacher.weights)

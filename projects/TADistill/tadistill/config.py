@@ -82,9 +82,10 @@ def add_tadistill_config(cfg: CN) -> None:
     _C.MODEL.TADISTILL.BOX.GATE = "student"
 
     # s_x, by which the terms are multiplied beside lambda_x: their gradients on the student's
-    # feature maps become these fractions f_x of the detection losses' gradient there.
+    # feature maps become these fractions f_x of the detection losses' gradient there. False: the
+    # lambdas alone, as in the paper.
     _C.MODEL.TADISTILL.BALANCE = CN()
-    _C.MODEL.TADISTILL.BALANCE.ENABLED = False
+    _C.MODEL.TADISTILL.BALANCE.ENABLED = True
     _C.MODEL.TADISTILL.BALANCE.FEATURE = 0.5  # f of L_feat
     _C.MODEL.TADISTILL.BALANCE.LOGIT = 0.5  # f of L_cls
     _C.MODEL.TADISTILL.BALANCE.BOX = 0.5  # f of L_box

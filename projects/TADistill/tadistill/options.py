@@ -108,7 +108,7 @@ class BoxOptions:
 class BalanceOptions:
     """f_x and how the scales s_x are measured; see :mod:`tadistill.balance`."""
 
-    enabled: bool = False
+    enabled: bool = True
     feature: float = 0.5
     logit: float = 0.5
     box: float = 0.5

@@ -33,7 +33,7 @@ def kept_for_backward(model: nn.Module, batch: list[dict]) -> dict[str, int]:
                 kept[_address(tensor)] = tensor.untyped_storage().nbytes()
             return tensor
 
-        with EventStorage(), torch.autograd.graph.saved_tensors_hooks(pack, lambda t: t):
+        with EventStorage(start_iter=1), torch.autograd.graph.saved_tensors_hooks(pack, lambda t: t):
             loss = sum(model(batch).values())
         of_teacher = {_address(t) for t in outputs}
         del loss
@@ -45,7 +45,7 @@ def kept_for_backward(model: nn.Module, batch: list[dict]) -> dict[str, int]:
 
 def forward_and_backward(model: nn.Module, batch: list[dict]) -> None:
     """A training step without its optimizer, which leaves no gradients."""
-    with EventStorage():
+    with EventStorage(start_iter=1):
         sum(model(batch).values()).backward()
     model.zero_grad()
 
@@ -85,7 +85,7 @@ def teacher_bytes(model: nn.Module, batch: list[dict]) -> dict[str, int]:
         _recording(FrozenTeacher, "features", maps),
         _recording(FrozenTeacher, "box_head", answers),
         torch.no_grad(),
-        EventStorage(),
+        EventStorage(start_iter=1),
     ):
         model(batch)
     teacher = model.teacher

@@ -27,7 +27,7 @@ def step_side(loss: Callable[[], torch.Tensor], optimizer: torch.optim.Optimizer
     """As :func:`training_side`, of any loss."""
 
     def step(watch: Stopwatch) -> None:
-        with EventStorage():
+        with EventStorage(start_iter=1):  # as most iterations, not one that BALANCE measures in
             total = loss()
         watch.mark("forward")
         total.backward()
