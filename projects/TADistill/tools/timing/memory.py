@@ -33,7 +33,8 @@ def kept_for_backward(model: nn.Module, batch: list[dict]) -> dict[str, int]:
                 kept[_address(tensor)] = tensor.untyped_storage().nbytes()
             return tensor
 
-        with EventStorage(start_iter=1), torch.autograd.graph.saved_tensors_hooks(pack, lambda t: t):
+        saving = torch.autograd.graph.saved_tensors_hooks(pack, lambda t: t)
+        with EventStorage(start_iter=1), saving:
             loss = sum(model(batch).values())
         of_teacher = {_address(t) for t in outputs}
         del loss

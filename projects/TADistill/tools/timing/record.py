@@ -16,6 +16,7 @@ COCO = "configs/COCO/R_50_FPN_1x_from_R_101_FPN_3x.yaml"
 
 DEMO_VARIANTS = (
     "no feature term",
+    "balance, measured each time",
     "fold BN",
     "bfloat16, fold BN, channels last",
     "distillation off",
