@@ -4,7 +4,7 @@ import pytest
 import torch
 from detectron2.modeling.matcher import Matcher
 from detectron2.modeling.roi_heads import ROIHeads
-from detectron2.structures import Boxes, Instances
+from detectron2.structures import Boxes, Instances, pairwise_iou
 from detectron2.utils.events import EventStorage
 from hypothesis import assume, given
 from hypothesis import strategies as st
@@ -117,6 +117,20 @@ class TestUnion:
     def test_a_models_own_duplicates_are_its_own_affair(self):
         one, other = [0, 0, 10, 10], [50, 50, 60, 60]
         assert union([one, one], [other, other], 0.5) == [one, one, other, other]
+
+    @pytest.mark.parametrize("num_teacher", [1, 500, 3000])
+    def test_as_many_as_an_rpn_has_are_compared_in_pieces(self, num_teacher):
+        """Each of the student's, those of the last piece too, is compared with each teacher's."""
+        corners = torch.rand(max(num_teacher, 1201), 2) * 1000
+        all_boxes = torch.cat([corners, corners + 20 + 80 * torch.rand_like(corners)], dim=1)
+        student = Boxes(all_boxes[:1201])  # of which the near-duplicates are all over the list
+        teacher = Boxes(all_boxes[-num_teacher:] + torch.randn(num_teacher, 4))
+        s, t = (Instances((1100, 1100), proposal_boxes=b) for b in (student, teacher))
+        (duplicates,) = share_proposals([s], [t], "union", 0.9).duplicates
+        expected = (pairwise_iou(student, teacher) > 0.9).any(dim=0)
+        assert not duplicates[:1201].any()
+        assert torch.equal(duplicates[1201:], expected)
+        assert num_teacher == 1 or 0 < expected.sum() < num_teacher
 
     @pytest.mark.parametrize("student", [[], [[0, 0, 10, 10]]])
     @pytest.mark.parametrize("teacher", [[], [[50, 50, 60, 60]]])

@@ -114,8 +114,8 @@ def _sampler(sample_proposals: Callable, duplicates: Sequence[Tensor]) -> Callab
 def _overlaps_any(boxes: Tensor, others: Tensor, threshold: float) -> Tensor:
     """(R,) bool: whether the IoU of each of the (R, 4) boxes with any other is above threshold.
 
-    As by Detectron2's ``pairwise_iou``, a fifth of its time at 2,000 proposals: each coordinate
-    is a matrix, and on a CPU one that its cache can hold.
+    As by Detectron2's ``pairwise_iou``, in less time: each coordinate is a matrix, and on a
+    CPU one that its cache can hold.
     """
     if len(others) == 0:
         return boxes.new_zeros(len(boxes), dtype=torch.bool)
