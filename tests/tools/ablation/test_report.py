@@ -60,6 +60,15 @@ def test_a_plot_is_drawn_and_shown(fill_in, recorded, kind):
     assert len(np.unique(pixels.reshape(-1, 3), axis=0)) > 10
 
 
+def test_what_a_balance_multiplied_by_is_drawn(fill_in, recorded):
+    path = recorded / "all_0.json"
+    record = json.loads(path.read_text())
+    record["gates"]["balance_box"] = [4.0] * len(record["gates"]["iteration"])
+    path.write_text(json.dumps(record))
+    fill_in("<!-- plot: toy scales -->")
+    assert (recorded / "plots/scales.png").is_file()
+
+
 def test_band_of_a_curve():
     iterations, mean, sd = mean_and_sd([{10: 1.0, 20: 2.0}, {20: 4.0, 30: 9.0}])
     assert (list(iterations), list(mean)) == ([20], [3.0])
@@ -75,6 +84,7 @@ def test_band_of_a_curve():
         ("<!-- table: nothing -->", "there is no record in"),
         ("<!-- table: toy none -->", "there is no record of row 'none'"),
         ("<!-- plot: toy pie -->", r"it must be plot: NAME\[/BUDGET\] ap\|final\|gates"),
+        ("<!-- plot: toy scales -->", "no record has any scales"),
         ("<!-- value: toy all -->", "it must be value"),
         ("<!-- value: toy all price -->", "it must be value"),
     ],

@@ -1,4 +1,4 @@
-"""Pictures of a table: AP over the iterations, the last AP of each seed, the gates."""
+"""Pictures of a table: AP over the iterations, the last AP of each seed, gates and scales."""
 
 from collections.abc import Mapping, Sequence
 from itertools import cycle, product
@@ -9,6 +9,7 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullLocator
 
 from .table import BASELINE, TableRow
 
@@ -17,6 +18,11 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8
 BASELINE_COLOUR, TEACHER_COLOUR, GRID = "#1E1E1E", "#6B6B6B", "#E4E4E4"
 DASHES = ("-", "--", ":", "-.")
 GATES = {"gate_logit": "logit gate", "gate_box": "box gate", "gate_feature": "feature gate"}
+SCALES = {
+    "balance_feature": "feature term times",
+    "balance_logit": "logit term times",
+    "balance_box": "box term times",
+}
 STYLE = {"font.size": 11, "axes.edgecolor": "#B5B5B5", "text.color": BASELINE_COLOUR}
 DPI = 110
 
@@ -55,21 +61,24 @@ def draw_final(path: Path, rows: Sequence[TableRow], title: str) -> None:
 
 def draw_gates(path: Path, rows: Sequence[TableRow], title: str) -> None:
     """The share of regions in which the teacher won, over the iterations: each row's mean."""
-    gates = [g for g in GATES if any(_gate(r, g) for row in rows for r in row.records.values())]
-    figure = Figure(figsize=(max(5 * len(gates), 7), 5))
-    axes = None
-    for place, gate in enumerate(gates, start=1):
-        where = (1, len(gates), place)
-        axes = _axes(figure, where, f"{title}: {GATES[gate]}", "iterations", "share")
-        axes.set_ylim(0, 1)
-        for row, style in _styles(rows).items():
-            curves = [c for r in row.records.values() if (c := _gate(r, gate))]
-            if curves:
-                _draw_mean(axes, curves, style, row.name)
-    _save(figure, axes, path)
+    _draw_pulses(path, rows, title, GATES, "share", ylim=(0, 1))
 
 
-KINDS = {"ap": draw_ap, "final": draw_final, "gates": draw_gates}
+def draw_scales(path: Path, rows: Sequence[TableRow], title: str) -> None:
+    """What the balance multiplies each term by, over the iterations: each row's mean."""
+    _draw_pulses(path, rows, title, SCALES, "factor", yscale="log")
+
+
+KINDS = {"ap": draw_ap, "final": draw_final, "gates": draw_gates, "scales": draw_scales}
+
+
+PULSES = {"gates": GATES, "scales": SCALES}
+
+
+def drawable(kind: str, rows: Sequence[TableRow]) -> bool:
+    """Whether any record has what a kind of picture shows."""
+    names = PULSES.get(kind, ())
+    return not names or any(_of_records(row, name) for row in rows for name in names)
 
 
 def mean_and_sd(curves: Sequence[Mapping[int, float]]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -80,6 +89,30 @@ def mean_and_sd(curves: Sequence[Mapping[int, float]]) -> tuple[np.ndarray, np.n
     values = np.array([[curve[i] for i in iterations] for curve in curves])
     sd = values.std(axis=0, ddof=1) if len(curves) > 1 else np.zeros(len(iterations))
     return np.array(iterations), values.mean(axis=0), sd
+
+
+def _draw_pulses(
+    path: Path, rows: Sequence[TableRow], title: str, names: Mapping[str, str], ylabel: str, **y
+) -> None:
+    """Axes side by side, one for each of the scalars that any record has (one does)."""
+    styles = _styles(rows)
+    curves = {name: {row: _of_records(row, name) for row in styles} for name in names}
+    curves = {name: by_row for name, by_row in curves.items() if any(by_row.values())}
+    figure = Figure(figsize=(max(5 * len(curves), 7), 5))
+    for place, (name, by_row) in enumerate(curves.items(), start=1):
+        where = (1, len(curves), place)
+        axes = _axes(figure, where, f"{title}: {names[name]}", "iterations", ylabel)
+        axes.sharey(figure.axes[0])
+        axes.set(**y)
+        if axes.get_yscale() == "log":
+            axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            axes.yaxis.set_major_formatter("{x:g}")
+            axes.yaxis.set_minor_locator(NullLocator())
+        for row, found in by_row.items():
+            if found:
+                _draw_mean(axes, found, styles[row], row.name)
+    figure.subplots_adjust(wspace=0.3)
+    _save(figure, axes, path)
 
 
 def _draw_mean(axes: Axes, curves: Sequence[Mapping[int, float]], style: dict, name: str) -> None:
@@ -107,8 +140,10 @@ def _styles(rows: Sequence[TableRow]) -> dict[TableRow, dict]:
     return styles
 
 
-def _gate(record: dict, gate: str) -> dict[int, float]:
-    return _points(record.get("gates", {}), gate)
+def _of_records(row: TableRow, name: str) -> list[dict[int, float]]:
+    """The curves of a scalar of the distillation, of those seeds whose records have it."""
+    curves = (_points(record.get("gates", {}), name) for record in row.records.values())
+    return [curve for curve in curves if curve]
 
 
 def _points(curve: Mapping[str, Sequence], name: str) -> dict[int, float]:
@@ -128,8 +163,8 @@ def _axes(figure: Figure, place, title: str, xlabel: str, ylabel: str) -> Axes:
     return axes
 
 
-def _save(figure: Figure, axes: Axes | None, path: Path, legend: bool = True) -> None:
-    if legend and axes is not None and axes.get_legend_handles_labels()[0]:
+def _save(figure: Figure, axes: Axes, path: Path, legend: bool = True) -> None:
+    if legend and axes.get_legend_handles_labels()[0]:
         axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False, fontsize=9)
     path.parent.mkdir(parents=True, exist_ok=True)
     FigureCanvasAgg(figure)

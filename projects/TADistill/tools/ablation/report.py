@@ -2,7 +2,7 @@
 
 <!-- table: digits/long -->               the table of recorded/ablations/digits/long
 <!-- table: digits/long teacher all -->   some rows of it
-<!-- plot: digits/long ap -->             ap, final or gates; rows can be named too
+<!-- plot: digits/long ap -->             ap, final, gates or scales; rows can be named too
 <!-- command: digits/long -->             what runs a row of it again
 <!-- value: digits/long all AP -->        one cell, by its column's name in markdown.py
 """
@@ -15,7 +15,7 @@ from pathlib import Path
 from tadistill.errors import ConfigError
 
 from .markdown import COLUMNS, commands, markdown_table
-from .plots import KINDS
+from .plots import KINDS, drawable
 from .table import TableRow, load_table
 
 MARKER = re.compile(r"<!-- (?P<kind>\w+): (?P<words>[^>]*?) -->")
@@ -78,6 +78,8 @@ def _plot(
     name, _, budget = table.partition("/")
     path = records / name / "plots" / ("_".join(filter(None, [budget, kind, *names])) + ".png")
     rows = _chosen(rows, names)
+    if not drawable(kind, rows):
+        raise ConfigError(f"no record has any {kind}")
     if draw:
         KINDS[kind](path, rows, f"{name}, {budget}" if budget else name)
     return f"![{kind}: {table}]({path.relative_to(page.parent).as_posix()})"
@@ -109,6 +111,7 @@ def write_report(records: Path, budgets: Sequence[str | None], title: str) -> Pa
         table = f"{records.name}/{budget}" if budget else records.name
         parts += [f"## {budget}"] * bool(budget)
         parts += [f"<!-- table: {table} -->"]
-        parts += [f"<!-- plot: {table} {kind} -->" for kind in KINDS]
+        rows = load_table(records, budget)
+        parts += [f"<!-- plot: {table} {kind} -->" for kind in KINDS if drawable(kind, rows)]
     page.write_text(filled_in("\n\n".join(parts) + "\n", records.parent, page))
     return page
