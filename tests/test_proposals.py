@@ -119,8 +119,7 @@ class TestUnion:
         assert union([one, one], [other, other], 0.5) == [one, one, other, other]
 
     @pytest.mark.parametrize("num_teacher", [1, 500, 3000])
-    def test_as_many_as_an_rpn_has_are_compared_in_pieces(self, num_teacher):
-        """Each of the student's, those of the last piece too, is compared with each teacher's."""
+    def test_as_many_as_an_rpn_has(self, num_teacher):
         corners = torch.rand(max(num_teacher, 1201), 2) * 1000
         all_boxes = torch.cat([corners, corners + 20 + 80 * torch.rand_like(corners)], dim=1)
         student = Boxes(all_boxes[:1201])  # of which the near-duplicates are all over the list

@@ -10,7 +10,7 @@ from detectron2.structures import Instances
 from torch import Tensor
 from torch.nn import functional as F
 
-_CACHED_PAIRS = 1 << 17  # matrices of so many float32 stay in a core's second-level cache
+from .near_duplicates import have_near_duplicates
 
 
 class SharedProposals(NamedTuple):
@@ -66,12 +66,10 @@ def share_proposals(
         return SharedProposals(student)
     if source == "teacher":
         return SharedProposals(teacher)
-    proposals, duplicates = [], []
-    for s, t in zip(student, teacher, strict=True):
-        proposals.append(Instances.cat([s, t]))
-        boxes_S, boxes_T = s.proposal_boxes.tensor, t.proposal_boxes.tensor
-        known = _overlaps_any(boxes_T, boxes_S, nms_thresh)
-        duplicates.append(F.pad(known, (len(s), 0)))
+    proposals = [Instances.cat([s, t]) for s, t in zip(student, teacher, strict=True)]
+    boxes_S, boxes_T = ([p.proposal_boxes.tensor for p in of] for of in (student, teacher))
+    known = have_near_duplicates(boxes_T, boxes_S, nms_thresh)
+    duplicates = [F.pad(k, (len(s), 0)) for k, s in zip(known, student, strict=True)]
     return SharedProposals(proposals, duplicates)
 
 
@@ -109,27 +107,3 @@ def _sampler(sample_proposals: Callable, duplicates: Sequence[Tensor]) -> Callab
         return sample_proposals(matched_idxs, matched_labels.masked_fill(duplicate, -1), gt_classes)
 
     return sample
-
-
-def _overlaps_any(boxes: Tensor, others: Tensor, threshold: float) -> Tensor:
-    """(R,) bool: whether the IoU of each of the (R, 4) boxes with any other is above threshold.
-
-    As by Detectron2's ``pairwise_iou``, in less time: each coordinate is a matrix, and on a
-    CPU one that its cache can hold.
-    """
-    if len(others) == 0:
-        return boxes.new_zeros(len(boxes), dtype=torch.bool)
-    X1, Y1, X2, Y2 = boxes.T
-    area = (X2 - X1) * (Y2 - Y1)
-    known = torch.zeros_like(X1, dtype=torch.bool)
-    on_cpu = boxes.device.type == "cpu"
-    rows = _CACHED_PAIRS // (len(boxes) + 1) + 1 if on_cpu else len(others)
-    for part in others.split(rows):
-        x1, y1, x2, y2 = part.T[:, :, None]
-        width = torch.minimum(x2, X2).sub_(torch.maximum(x1, X1)).clamp_(min=0)
-        height = torch.minimum(y2, Y2).sub_(torch.maximum(y1, Y1)).clamp_(min=0)
-        intersection = width.mul_(height)
-        union = ((x2 - x1) * (y2 - y1) + area).sub_(intersection)
-        # Of boxes without area, or not finite, the IoU may be NaN, which is above nothing.
-        known |= (intersection.div_(union) > threshold).any(dim=0)
-    return known
