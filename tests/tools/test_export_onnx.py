@@ -65,6 +65,21 @@ def test_a_graph_that_says_otherwise_is_not_written(tool, student, monkeypatch):
     assert not list(student.glob("*.onnx*"))
 
 
+def test_images_in_which_nothing_is_found_show_nothing(tool, student):
+    config = student / "student_final.yaml"
+    text = config.read_text()
+    assert "SCORE_THRESH_TEST: 0.0" in text
+    config.write_text(text.replace("SCORE_THRESH_TEST: 0.0", "SCORE_THRESH_TEST: 1.0"))
+    with pytest.raises(ConfigError, match=r"nothing was detected on .*photo\.png"):
+        export(tool, student)
+    assert not list(student.glob("*.onnx*"))
+
+
+def test_a_folder_that_is_not_there(tool, student):
+    with pytest.raises(ConfigError, match="there is no such folder"):
+        export(tool, student, "--output", str(student / "nowhere/student.onnx"))
+
+
 def test_masks_are_refused(tool, student):
     config = student / "student_final.yaml"
     config.write_text(config.read_text().replace("MODEL:\n", "MODEL:\n  MASK_ON: true\n"))
@@ -72,5 +87,6 @@ def test_masks_are_refused(tool, student):
         export(tool, student)
 
 
-def export(tool, student):
-    tool.main(tool.parsed([str(student / "student_final.yaml"), str(student / "photo.png")]))
+def export(tool, student, *more):
+    files = [str(student / "student_final.yaml"), str(student / "photo.png")]
+    tool.main(tool.parsed([*files, *more]))

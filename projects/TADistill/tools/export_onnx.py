@@ -3,8 +3,8 @@
     python export_onnx.py RUN_DIR/student_final.yaml IMAGE [IMAGE ...]
         [--weights RUN_DIR/student_final.pth] [--output RUN_DIR/student_final.onnx]
 
-IMAGE: some of those that it is for; resized and upside down, each is compared. Any plain detector
-of Detectron2 can be exported so, a teacher too. Needs pip install -e ".[onnx]".
+IMAGE: some of those that it is for; resized and upside down, each is compared. Any
+GeneralizedRCNN can be exported so, a teacher too. Needs pip install -e ".[onnx]".
 """
 
 import argparse
@@ -34,6 +34,8 @@ def main(args: argparse.Namespace) -> None:
     output = args.output or f"{stem}.onnx"
     if os.path.exists(output):
         raise ConfigError(f"--output {output} exists already; choose another name")
+    if not os.path.isdir(os.path.dirname(output) or "."):
+        raise ConfigError(f"--output {output}: there is no such folder")
     onnxruntime = _onnxruntime()
     cfg = get_cfg()
     add_tadistill_config(cfg)
@@ -49,12 +51,14 @@ def main(args: argparse.Namespace) -> None:
     try:
         export_onnx(model, unchecked, images[0])
         session = onnxruntime.InferenceSession(unchecked, providers=["CPUExecutionProvider"])
+        compared = 0
         for image in images:
             outputs = session.run(list(OUTPUTS), {"image": image.numpy()})
             of_graph = Detections(*map(torch.from_numpy, outputs))
             ours = detect(model, image)
             box, score = difference(ours, of_graph)
             size = "{} x {}".format(*image.shape[1:])
+            compared += len(ours.scores)
             if not (box < PIXELS and score < SCORE):
                 raise ConfigError(
                     f"on an image of {size} the graph says otherwise than the model: "
@@ -64,6 +68,11 @@ def main(args: argparse.Namespace) -> None:
             print(
                 f"{size}: {len(ours.scores)} detections, at most {box:.1g} pixels and {score:.1g} "
                 "of a score apart"
+            )
+        if compared == 0:
+            raise ConfigError(
+                f"nothing was detected on {', '.join(args.images)}, so there was nothing to "
+                "compare: name images with objects in them. Nothing was written"
             )
         os.rename(unchecked, output)
     finally:

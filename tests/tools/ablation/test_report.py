@@ -9,6 +9,7 @@ import results
 from ablation.fingerprint import digest
 from ablation.plots import mean_and_sd
 from ablation.report import filled_in, write_report
+from matplotlib.figure import Figure
 from PIL import Image
 
 from tadistill.errors import ConfigError
@@ -67,6 +68,20 @@ def test_what_a_balance_multiplied_by_is_drawn(fill_in, recorded):
     path.write_text(json.dumps(record))
     fill_in("<!-- plot: toy scales -->")
     assert (recorded / "plots/scales.png").is_file()
+
+
+def test_one_legend_names_the_rows_of_all_axes(fill_in, recorded, monkeypatch):
+    """Of which the last here has one row alone."""
+    for name, gates in (("all_0", ["gate_logit"]), ("baseline_0", ["gate_logit", "gate_feature"])):
+        path = recorded / f"{name}.json"
+        record = json.loads(path.read_text())
+        record["gates"] = {"iteration": [1, 2], **{gate: [0.5, 0.4] for gate in gates}}
+        path.write_text(json.dumps(record))
+    saved = []
+    monkeypatch.setattr(Figure, "savefig", lambda figure, *args, **kwargs: saved.append(figure))
+    fill_in("<!-- plot: toy gates all baseline -->")
+    (legend,) = [axes.get_legend() for axes in saved[0].axes if axes.get_legend()]
+    assert {text.get_text() for text in legend.get_texts()} == {"all", "baseline"}
 
 
 def test_band_of_a_curve():

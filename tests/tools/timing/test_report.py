@@ -78,7 +78,7 @@ def test_words_stay_and_tables_are_filled_in(directory):
     page = render(directory)
     assert page.startswith("# Title\n\n| pair |")
     assert "\n\nWords.\n\n| pair |" in page
-    row = "| `demo/distilled.yaml` | cpu | 8 of 160 x 160 | 1 (0.9 to 1.1) |"
+    row = "| `demo/distilled.yaml` | cpu, 2 threads | 8 of 160 x 160 | 1 (0.9 to 1.1) |"
     assert row in page
     assert "| 1.020 (1.010 to 1.030) | 1.018 | 1.500 (1.490 to 1.510) |" in page
 

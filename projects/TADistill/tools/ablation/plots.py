@@ -35,7 +35,7 @@ def draw_ap(path: Path, rows: Sequence[TableRow], title: str) -> None:
         curves = [_points(r["AP_curve"], "AP") for r in row.records.values()]
         _draw_mean(axes, curves, style, row.name)
     _draw_teacher(rows, axes.axhline)
-    _save(figure, axes, path)
+    _save(figure, path)
 
 
 def draw_final(path: Path, rows: Sequence[TableRow], title: str) -> None:
@@ -56,7 +56,7 @@ def draw_final(path: Path, rows: Sequence[TableRow], title: str) -> None:
     axes.set_yticks(range(len(styles)), [row.name for row in styles])
     axes.invert_yaxis()
     _draw_teacher(rows, axes.axvline)
-    _save(figure, axes, path, legend=False)
+    _save(figure, path)
 
 
 def draw_gates(path: Path, rows: Sequence[TableRow], title: str) -> None:
@@ -112,7 +112,7 @@ def _draw_pulses(
             if found:
                 _draw_mean(axes, found, styles[row], row.name)
     figure.subplots_adjust(wspace=0.3)
-    _save(figure, axes, path)
+    _save(figure, path)
 
 
 def _draw_mean(axes: Axes, curves: Sequence[Mapping[int, float]], style: dict, name: str) -> None:
@@ -163,9 +163,19 @@ def _axes(figure: Figure, place, title: str, xlabel: str, ylabel: str) -> Axes:
     return axes
 
 
-def _save(figure: Figure, axes: Axes, path: Path, legend: bool = True) -> None:
-    if legend and axes.get_legend_handles_labels()[0]:
-        axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False, fontsize=9)
+def _save(figure: Figure, path: Path) -> None:
+    """With one legend for all axes, of which one may lack a row that another has."""
+    labelled = [axes.get_legend_handles_labels() for axes in figure.axes]
+    by_label = {label: handle for pair in labelled for handle, label in zip(*pair, strict=True)}
+    if by_label:
+        figure.axes[-1].legend(
+            by_label.values(),
+            by_label.keys(),
+            loc="center left",
+            bbox_to_anchor=(1.01, 0.5),
+            frameon=False,
+            fontsize=9,
+        )
     path.parent.mkdir(parents=True, exist_ok=True)
     FigureCanvasAgg(figure)
     figure.savefig(path, dpi=DPI, bbox_inches="tight", metadata={"Software": None})

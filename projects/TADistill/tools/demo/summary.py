@@ -11,7 +11,7 @@ from rich.table import Table
 NAMES = ("teacher", "baseline", "distilled")
 CAVEAT = (
     "A short budget flatters any teacher: this student was cut off long before it levelled off. "
-    "The comparison with a student that has levelled off is still to be made."
+    "For one that was trained longer see projects/TADistill/RESULTS.md."
 )
 COLUMNS = (  # heading, key, format, factor
     ("AP", "AP", "{:.1f}", 1),

@@ -167,7 +167,7 @@ def _speed_targets(device: str, pair: dict) -> Iterator[Target]:
     ]
     if fast:
         name, figures = min(fast, key=lambda item: item[1]["c / (a + b)"]["median"])
-        yield _ratio_target(f"c / (a + b), {name}", FAST_TARGETS[device], figures)
+        yield _ratio_target(f"c / (a + b), {name}", FAST_TARGETS[device.partition(",")[0]], figures)
     share = 100 * ours(pair["parts"], without=("adapters",)) / pair["parts"]["step"]
     yield Target("sharing, masks, terms, gates", "at most 2 %", f"{share:.2f} %", share <= 2)
 
@@ -305,7 +305,14 @@ def _pairs(recorded: Recorded, section: str) -> Iterator[tuple[str, str, dict]]:
     for name, result in recorded.items():
         if _is(name, section):
             for config, pair in result["pairs"].items():
-                yield config.removeprefix("configs/"), result["about"]["device"], pair
+                yield config.removeprefix("configs/"), _where(result["about"]), pair
+
+
+def _where(about: dict) -> str:
+    """The device; of a CPU how many threads too, on which the figures depend."""
+    if about["device"] != "cpu":
+        return about["device"]
+    return f"cpu, {about['threads']} thread" + "s" * (about["threads"] != 1)
 
 
 def _header(*cells: str) -> Iterator[str]:
