@@ -112,7 +112,7 @@ def test_as_detectron2_says(threshold):
     assert torch.equal(found, expected)
 
 
-def test_few_pairs_are_picked_out_and_they_grow_slower_than_all_pairs_do():
+def test_few_pairs_are_picked_out_and_none_above_the_threshold_is_missed():
     boxes = random_boxes(2000, 1)
     others = boxes[torch.randperm(2000, generator=torch.manual_seed(0))] + torch.randn(2000, 4)
     of_boxes, of_others = near_duplicates._candidates([boxes], [others], 0.9, at_most=2000**2)

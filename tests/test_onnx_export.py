@@ -29,13 +29,15 @@ def image(height, width, seed=0):
     return 255 * torch.rand(3, height, width, generator=torch.Generator().manual_seed(seed))
 
 
+def session_of(graph):
+    return onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
+
+
 @pytest.fixture(scope="module", params=["resnet", "timm"])
-def exported(request, tmp_path_factory):
+def exported(request):
     """A model and a function that runs its graph."""
     model = liven(build(cfg_of(request.param))).eval()
-    path = str(tmp_path_factory.mktemp("onnx") / "student.onnx")
-    export_onnx(model, path, image(64, 80))
-    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    session = session_of(export_onnx(model, image(64, 80)))
 
     def run(x):
         return Detections(*map(torch.from_numpy, session.run(list(OUTPUTS), {"image": x.numpy()})))
@@ -56,11 +58,9 @@ def test_the_graph_detects_what_the_model_detects(exported, size):
     assert score < 1e-5
 
 
-def test_an_image_in_which_nothing_is_found(tmp_path):
+def test_an_image_in_which_nothing_is_found():
     model = liven(build(plain_cfg("MODEL.ROI_HEADS.SCORE_THRESH_TEST", 0.99))).eval()
-    path = str(tmp_path / "student.onnx")
-    export_onnx(model, path, image(64, 80))
-    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    session = session_of(export_onnx(model, image(64, 80)))
     black = torch.zeros(3, 64, 96)
     outputs = session.run(list(OUTPUTS), {"image": black.numpy()})
     assert [output.shape for output in outputs] == [(0, 4), (0,), (0,)]

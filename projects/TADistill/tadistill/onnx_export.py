@@ -3,6 +3,7 @@ written by torch's exporter.
 """
 
 import inspect
+import io
 import warnings
 from typing import NamedTuple
 
@@ -14,8 +15,8 @@ OPSET = 18  # 16 is the first whose RoiAlign is Detectron2's (ROIAlignV2)
 OUTPUTS = ("pred_boxes", "pred_classes", "scores")
 
 
-def export_onnx(model: nn.Module, path: str, image: Tensor) -> None:
-    """Writes a detector's inference, from pixels to detections, as a graph.
+def export_onnx(model: nn.Module, image: Tensor) -> bytes:
+    """A detector's inference, from pixels to detections, as a graph: what an .onnx file holds.
 
     Its input ``image`` is a (3, H, W) float32 image of 0 to 255 in the channel order of
     ``INPUT.FORMAT``, of any H and W, resized before as ``INPUT.MIN_SIZE_TEST`` and
@@ -25,19 +26,19 @@ def export_onnx(model: nn.Module, path: str, image: Tensor) -> None:
 
     Args:
         model: a ``GeneralizedRCNN`` in eval mode, on the CPU, with a box head alone.
-        path: of the file.
         image: any such image.
     """
     # The exporter that traces: the newer one cannot follow control flow that depends on data,
     # of which detectors are full. Torch before 2.5 has no other.
     choice = {"dynamo": False} if _has_newer_exporter() else {}
+    graph = io.BytesIO()
     with torch.no_grad(), warnings.catch_warnings():
         # A trace warns at each size that Python reads: what comes of that, a comparison shows.
         warnings.simplefilter("ignore")
         torch.onnx.export(
             TracingAdapter(model, [{"image": image}], _detect).eval(),
             (image,),
-            path,
+            graph,
             opset_version=OPSET,
             input_names=["image"],
             output_names=list(OUTPUTS),
@@ -45,6 +46,7 @@ def export_onnx(model: nn.Module, path: str, image: Tensor) -> None:
             | {name: {0: "detections"} for name in OUTPUTS},
             **choice,
         )
+    return graph.getvalue()
 
 
 class Detections(NamedTuple):

@@ -16,11 +16,12 @@ import torch
 from detectron2.config import CfgNode, get_cfg
 from detectron2.data import transforms as T
 from detectron2.data.detection_utils import read_image
-from torch import Tensor
+from torch import Tensor, nn
 
 from tadistill import add_tadistill_config
 from tadistill.engine.evaluation import load_student
 from tadistill.errors import ConfigError
+from tadistill.files import written_whole
 from tadistill.merging import merge_file
 from tadistill.onnx_export import OUTPUTS, Detections, detect, difference, export_onnx
 
@@ -29,7 +30,7 @@ PIXELS, SCORE = 0.01, 1e-3
 
 
 def main(args: argparse.Namespace) -> None:
-    """Exports, compares, and only then gives the file its name."""
+    """Exports, compares, and only then writes the file."""
     stem = os.path.splitext(args.config)[0]
     output = args.output or f"{stem}.onnx"
     if os.path.exists(output):
@@ -47,42 +48,47 @@ def main(args: argparse.Namespace) -> None:
     source = "--weights" if args.weights else "MODEL.WEIGHTS"
     model = load_student(cfg, args.weights or cfg.MODEL.WEIGHTS, source).eval()
 
-    unchecked = f"{output}.unchecked"
-    try:
-        export_onnx(model, unchecked, images[0])
-        session = onnxruntime.InferenceSession(unchecked, providers=["CPUExecutionProvider"])
-        compared = 0
-        for image in images:
-            outputs = session.run(list(OUTPUTS), {"image": image.numpy()})
-            of_graph = Detections(*map(torch.from_numpy, outputs))
-            ours = detect(model, image)
-            box, score = difference(ours, of_graph)
-            size = "{} x {}".format(*image.shape[1:])
-            compared += len(ours.scores)
-            if not (box < PIXELS and score < SCORE):
-                raise ConfigError(
-                    f"on an image of {size} the graph says otherwise than the model: "
-                    f"{len(of_graph.scores)} detections and {len(ours.scores)}, up to {box:.2g} "
-                    f"pixels and {score:.2g} of a score apart. Nothing was written"
-                )
-            print(
-                f"{size}: {len(ours.scores)} detections, at most {box:.1g} pixels and {score:.1g} "
-                "of a score apart"
-            )
-        if compared == 0:
-            raise ConfigError(
-                f"nothing was detected on {', '.join(args.images)}, so there was nothing to "
-                "compare: name images with objects in them. Nothing was written"
-            )
-        os.rename(unchecked, output)
-    finally:
-        if os.path.exists(unchecked):
-            os.remove(unchecked)
+    graph = export_onnx(model, images[0])
+    compare(model, graph, images, onnxruntime)
+    with written_whole(output) as file:
+        file.write(graph)
     print(
         f"{output}: image (3, H, W) float32, 0 to 255, {cfg.INPUT.FORMAT}, the shorter side "
         f"{cfg.INPUT.MIN_SIZE_TEST} and the longer at most {cfg.INPUT.MAX_SIZE_TEST} -> "
         + ", ".join(OUTPUTS)
     )
+
+
+def compare(model: nn.Module, graph: bytes, images: Sequence[Tensor], onnxruntime) -> None:
+    """Prints how far graph and model are apart on each (3, H, W) image.
+
+    Raises:
+        ConfigError: if rounding does not explain it, or nothing was detected on any image.
+    """
+    session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
+    compared = 0
+    for image in images:
+        outputs = session.run(list(OUTPUTS), {"image": image.numpy()})
+        of_graph = Detections(*map(torch.from_numpy, outputs))
+        ours = detect(model, image)
+        box, score = difference(ours, of_graph)
+        size = "{} x {}".format(*image.shape[1:])
+        if not (box < PIXELS and score < SCORE):
+            raise ConfigError(
+                f"on an image of {size} the graph says otherwise than the model: "
+                f"{len(of_graph.scores)} detections and {len(ours.scores)}, up to {box:.2g} "
+                f"pixels and {score:.2g} of a score apart. Nothing was written"
+            )
+        print(
+            f"{size}: {len(ours.scores)} detections, at most {box:.1g} pixels and {score:.1g} "
+            "of a score apart"
+        )
+        compared += len(ours.scores)
+    if compared == 0:
+        raise ConfigError(
+            "nothing was detected on any IMAGE, so there was nothing to compare: name images with "
+            "objects in them. Nothing was written"
+        )
 
 
 def test_images(cfg: CfgNode, path: str) -> Sequence[Tensor]:
@@ -123,5 +129,5 @@ def parsed(arguments: Sequence[str] | None = None) -> argparse.Namespace:
 if __name__ == "__main__":
     try:
         main(parsed())
-    except ConfigError as error:
+    except (ConfigError, OSError) as error:  # of a full disk, say
         sys.exit(f"error: {error}")
