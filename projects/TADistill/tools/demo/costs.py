@@ -33,7 +33,8 @@ def measure_costs(cfgs: Mapping[str, CfgNode]) -> dict[str, dict[str, float]]:
 
     Returns:
         By name: ``parameters``, ``gflops`` (a forward pass, mean over 5 val images),
-        ``seconds_per_iteration`` (forward, backward and optimizer step, without data loading),
+        ``seconds_per_iteration`` (forward, backward and optimizer step, without data loading and
+        between two measurements of the balance),
         ``seconds_per_image`` (inference).
     """
     cfg = next(iter(cfgs.values()))
@@ -42,7 +43,7 @@ def measure_costs(cfgs: Mapping[str, CfgNode]) -> dict[str, dict[str, float]]:
     models = {name: _load(cfg) for name, cfg in cfgs.items()}
 
     steps = {name: _training_step(cfgs[name], model) for name, model in models.items()}
-    with EventStorage():
+    with EventStorage(start_iter=1):  # as most iterations, not one that BALANCE measures in
         iteration = _interleaved(steps, batches)
     for name, model in models.items():
         TADistillCheckpointer(model).load(cfgs[name].MODEL.WEIGHTS)

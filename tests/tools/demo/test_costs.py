@@ -1,0 +1,44 @@
+"""What the demo says that an iteration costs."""
+
+import sys
+from pathlib import Path
+
+import pytest
+from detectron2.checkpoint import DetectionCheckpointer
+from tiny import build, student_cfg
+
+from tadistill.balance import GradientBalance
+from tadistill.data import register_coco
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "projects/TADistill/tools/demo"))
+import costs
+
+pytestmark = pytest.mark.usefixtures("registered_datasets")
+
+
+def test_iterations_are_those_between_two_measurements_of_the_balance(
+    teacher_files, coco_files, tmp_path, monkeypatch
+):
+    """One in twenty measures. If all did here, the table would say that distilling costs double."""
+    register_coco([("mine", str(coco_files.annotations), str(coco_files.images))])
+    cfg = student_cfg(
+        teacher_files,
+        *("DATASETS.TRAIN", ("mine",), "DATASETS.TEST", ("mine",)),
+        *("MODEL.TADISTILL.BALANCE.ENABLED", True, "OUTPUT_DIR", str(tmp_path)),
+    )
+    model = build(cfg)
+    DetectionCheckpointer(model, str(tmp_path)).save("student")
+    cfg.MODEL.WEIGHTS = str(tmp_path / "student.pth")
+
+    balanced, measured = [], []
+    forward = GradientBalance.forward
+    monkeypatch.setattr(
+        GradientBalance,
+        "forward",
+        lambda self, *args: balanced.append(True) or forward(self, *args),
+    )
+    monkeypatch.setattr(GradientBalance, "_measure", lambda self, *args: measured.append(True))
+    of = costs.measure_costs({"distilled": cfg})["distilled"]
+    assert of["seconds_per_iteration"] > 0
+    assert len(balanced) == costs.WARMUP_ROUNDS + costs.ROUNDS
+    assert measured == []
