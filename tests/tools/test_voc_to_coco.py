@@ -7,15 +7,13 @@ import sys
 from pathlib import Path
 
 import pytest
+import voc_to_coco
 from detectron2.data.datasets import load_coco_json
 from detectron2.data.datasets.pascal_voc import load_voc_instances
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 from pycocotools.coco import COCO
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "projects/TADistill/tools"))
-import voc_to_coco
 from subset_coco import subset
 from voc_to_coco import ConversionError, Rules, convert, read_list, read_scenes, read_xml
 

@@ -1,14 +1,10 @@
 """A grid of two rows and two budgets, and records."""
 
 import json
-import sys
-from pathlib import Path
 
 import pytest
 from tiny import student_cfg
 from toy_records import toy_records
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "projects/TADistill/tools"))
 
 GRID = """
 title: Tiny

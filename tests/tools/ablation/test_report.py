@@ -6,11 +6,11 @@ import re
 import numpy as np
 import pytest
 import results
-from ablation.fingerprint import digest
 from ablation.plots import mean_and_sd
 from ablation.report import filled_in, write_report
 from matplotlib.figure import Figure
 from PIL import Image
+from trainings.fingerprint import digest
 
 from tadistill.errors import ConfigError
 

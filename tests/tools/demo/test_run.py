@@ -90,7 +90,20 @@ def test_run_of_another_command_is_not_taken_for_this_one(finished):
     output, _ = finished
     process = demo(output, "--seeds", "0", opts=("SOLVER.BASE_LR", "0.1"))
     assert process.returncode != 0
-    assert "holds a run of other arguments" in process.stderr
+    assert "holds another run: SOLVER.BASE_LR was 0.005 and is 0.1. Remove" in process.stderr
+
+
+def test_nor_is_one_of_before_a_config_was_changed(finished):
+    output, _ = finished
+    record = output / "runs/distilled_seed0/demo_run.json"
+    kept = record.read_text()
+    was = json.loads(kept)
+    was["depends_on"]["MODEL.TADISTILL.BALANCE.ENABLED"] = False
+    record.write_text(json.dumps(was))
+    process = demo(output, "--seeds", "0")
+    record.write_text(kept)
+    assert process.returncode != 0
+    assert "BALANCE.ENABLED was False and is True" in process.stderr
 
 
 def test_missing_teacher_is_named(tmp_path):

@@ -1,16 +1,10 @@
 """A pair of tiny models, as benchmark.py measures them."""
 
-import sys
-from pathlib import Path
-
 import pytest
 import torch
-from tiny import student_cfg
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "projects/TADistill/tools"))
-
 from timing.pair import Shape, build_pair
 from timing.rounds import Clock
+from tiny import student_cfg
 
 
 @pytest.fixture

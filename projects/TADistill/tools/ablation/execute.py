@@ -6,6 +6,7 @@ from functools import partial
 
 from rich.console import Console
 from trainings import Display, Run, cores, run_all
+from trainings.fingerprint import different_keys, shown
 from trainings.process import Process, lock_of
 from trainings.schedule import MAX_THREADS
 
@@ -13,7 +14,6 @@ from tadistill.errors import ConfigError
 
 from .about import about
 from .estimate import as_time, seconds_left
-from .fingerprint import different_keys
 from .grid import Grid
 from .record import make_record, read_record, write_record
 from .runs import RowRun
@@ -105,7 +105,7 @@ def _check_records(runs: Sequence[RowRun], grid: Grid, rerun: set[str]) -> None:
         keys = different_keys(was, run.fingerprint, grid.neutral)
         if keys:
             place = run.record if run.record.exists() else run.run.directory
-            problems.append(f"{run.name} ({place}: {_shown(keys, was, run.fingerprint)})")
+            problems.append(f"{run.name} ({place}: {shown(keys, was, run.fingerprint)})")
     if problems:
         raise ConfigError(
             f"--grid {grid.path}: what there is was made otherwise than it would be now: "
@@ -122,14 +122,6 @@ def _fingerprint_of_what_there_is(run: RowRun) -> dict:
         return recorded["depends_on"]
     parts = run.run.parts
     return parts[0]["depends_on"] if parts else run.fingerprint
-
-
-def _shown(keys: list[str], was: dict, now: dict, at_most: int = 3) -> str:
-    def value(values: dict, key: str) -> str:
-        return str(values[key])[:40] if key in values else "nothing"
-
-    shown = [f"{key} was {value(was, key)} and is {value(now, key)}" for key in keys[:at_most]]
-    return ", ".join(shown) + (", …" if len(keys) > at_most else "")
 
 
 def _discard_other(run: RowRun, grid: Grid) -> None:

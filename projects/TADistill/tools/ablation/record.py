@@ -8,10 +8,10 @@ from pathlib import Path
 from statistics import median
 
 from trainings import REPO, Run
+from trainings.fingerprint import digest
 
 from tadistill.files import written_whole
 
-from .fingerprint import digest
 from .runs import RowRun
 
 POINTS = 50  # of a curve

@@ -6,10 +6,10 @@ from pathlib import Path
 
 from detectron2.config import CfgNode
 from trainings import Run
+from trainings.fingerprint import fingerprint
 
 from tadistill.errors import ConfigError
 
-from .fingerprint import fingerprint
 from .grid import Grid, Row
 from .resolve import as_opts, resolved_config
 
@@ -100,7 +100,6 @@ def row_runs(
             None if row.evaluate_teacher else steps,
             [*arguments, "SOLVER.CHECKPOINT_PERIOD", str(period)],
             row.evaluate_teacher,
-            any_arguments=True,  # the fingerprint says whether it is the same
         )
         record = records / place.with_name(f"{file_name}.json")
         values = fingerprint(cfg, row.evaluate_teacher)

@@ -6,10 +6,10 @@ from pathlib import Path
 from statistics import mean, stdev
 
 from trainings import REPO
+from trainings.fingerprint import different_keys
 
 from tadistill.errors import ConfigError
 
-from .fingerprint import different_keys
 from .grid import Grid, load_grid
 from .record import SCORES, read_record
 

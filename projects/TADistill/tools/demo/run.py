@@ -34,6 +34,7 @@ from tadistill.data import register_coco
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from collect import ap_curve, gate_curves, pictured_images, result_rows
 from trainings import REPO, Run, run_all
+from trainings.fingerprint import fingerprint
 
 SHIPPED_TEACHER = REPO / "projects/TADistill/tools/demo/teacher.pth"
 CONFIGS = {name: f"configs/demo/{name}.yaml" for name in ("teacher", "baseline", "distilled")}
@@ -72,6 +73,7 @@ def main(args: argparse.Namespace, console: Console) -> None:
         (f"digits_{split}", output / f"data/annotations/{split}.json", output / f"data/{split}")
         for split in ("train", "val")
     ]
+    register_coco(map(str, dataset) for dataset in datasets)
 
     teacher_weights = Path(args.teacher).resolve()
     if args.teacher == "train":
@@ -90,20 +92,21 @@ def main(args: argparse.Namespace, console: Console) -> None:
         for name in reversed(STUDENTS)
     }
     run_all(list(runs.values()), console)
+    overrides = [*from_teacher, *args.opts]
     teacher = Run(
         "teacher, evaluated",
         output / "runs/teacher_evaluation",
         CONFIGS["distilled"],
         datasets,
-        overrides=[*from_teacher, *args.opts],
+        overrides=overrides,
         evaluate_teacher=True,
         record_name=RECORD,
+        depends_on=fingerprint(load_config(CONFIGS["distilled"], overrides), evaluate_teacher=True),
     )
     run_all([teacher], console)
 
     console.rule("Costs, measured side by side")
     logging.disable(logging.WARNING)
-    register_coco(map(str, dataset) for dataset in datasets)
     costs = measure_costs(configs_of_trained_models(runs, args.seeds[0], teacher_weights))
 
     rows = result_rows(runs, teacher, costs)
@@ -133,8 +136,17 @@ def training(
     title = name if seed is None else f"{name}, seed {seed}"
     overrides = [*overrides] if seed is None else ["SEED", str(seed), *overrides]
     directory = output / "runs" / (name if seed is None else f"{name}_seed{seed}")
-    iterations = load_config(CONFIGS[name], overrides).SOLVER.MAX_ITER
-    return Run(title, directory, CONFIGS[name], datasets, iterations, overrides, record_name=RECORD)
+    cfg = load_config(CONFIGS[name], overrides)
+    return Run(
+        title,
+        directory,
+        CONFIGS[name],
+        datasets,
+        cfg.SOLVER.MAX_ITER,
+        overrides,
+        record_name=RECORD,
+        depends_on=fingerprint(cfg),
+    )
 
 
 def load_config(path: str, overrides: list[str]) -> CfgNode:

@@ -3,7 +3,8 @@ were interrupted. What the demo and the ablations share.
 """
 
 from .display import Display
-from .run import REPO, Run
+from .repository import REPO
+from .run import Run
 from .schedule import cores, run_all
 
 __all__ = ["REPO", "Display", "Run", "cores", "run_all"]

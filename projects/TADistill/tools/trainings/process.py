@@ -7,7 +7,8 @@ import subprocess
 import sys
 import time
 
-from .run import REPO, Run
+from .repository import REPO
+from .run import Run
 
 TRAIN_NET = REPO / "train_net.py"
 PATIENCE = 20  # seconds from SIGTERM to SIGKILL

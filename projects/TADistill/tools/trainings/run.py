@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tadistill.files import written_whole
 
-REPO = Path(__file__).resolve().parents[4]
+from .fingerprint import different_keys, shown
 
 
 @dataclass(eq=False)
@@ -25,8 +25,8 @@ class Run:
         record_name: the file in its folder that says how far it is.
         about: tells, when a part of the run starts, what that file is to say of it: a run that
             was interrupted has several parts.
-        any_arguments: a folder whose run had other arguments is taken for this run's; whoever
-            made the run has seen to it.
+        depends_on: its fingerprint. A folder whose run had another one is not taken for this
+            run's; None: whoever made the run has seen to that.
     """
 
     title: str
@@ -38,7 +38,7 @@ class Run:
     evaluate_teacher: bool = False
     record_name: str = "run.json"
     about: Callable[[], dict] = dict
-    any_arguments: bool = False
+    depends_on: dict | None = None
 
     @property
     def arguments(self) -> list[str]:
@@ -56,16 +56,18 @@ class Run:
         if not self._record.exists():
             return "new"
         record = self._read()
-        if record["arguments"] != self.arguments and not self.any_arguments:
+        was = record.get("depends_on") or {}
+        keys = [] if self.depends_on is None else different_keys(was, self.depends_on)
+        if keys:
             raise SystemExit(
-                f"error: {self.directory} holds a run of other arguments. Remove the folder to run "
-                "this one, or choose another with --output"
+                f"error: {self.directory} holds another run: {shown(keys, was, self.depends_on)}. "
+                "Remove the folder to run this one, or choose another with --output"
             )
         return record["state"]
 
     @state.setter
     def state(self, state: str) -> None:
-        self._write({**self._read(), "state": state, "arguments": self.arguments})
+        self._write({**self._read(), "state": state, "depends_on": self.depends_on})
 
     @property
     def parts(self) -> list[dict]:

@@ -2,10 +2,10 @@
 
 import pytest
 import torch
-from ablation.fingerprint import different_keys, digest, fingerprint
 from hypothesis import given
 from hypothesis import strategies as st
 from tiny import student_cfg
+from trainings.fingerprint import different_keys, digest, fingerprint
 
 from tadistill.data import register_coco
 

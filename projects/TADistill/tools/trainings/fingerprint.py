@@ -18,9 +18,10 @@ from pathlib import Path
 
 from detectron2.config import CfgNode, get_cfg
 from detectron2.data import MetadataCatalog
-from trainings import REPO
 
 from tadistill.teacher.config import teacher_config
+
+from .repository import REPO
 
 WITHOUT_EFFECT = ("OUTPUT_DIR", "SOLVER.CHECKPOINT_PERIOD", "VERSION")
 OURS = "MODEL.TADISTILL"
@@ -71,6 +72,16 @@ def different_keys(recorded: Mapping, now: Mapping, neutral: Iterable[str] = ())
     new = {key for key in neutral if key not in recorded}
     keys = (recorded.keys() | now.keys()) - new
     return sorted(key for key in keys if recorded.get(key, ...) != now.get(key, ...))
+
+
+def shown(keys: list[str], was: Mapping, now: Mapping, at_most: int = 3) -> str:
+    """Of keys in which two fingerprints differ, the values, for a message."""
+
+    def value(values: Mapping, key: str) -> str:
+        return str(values[key])[:40] if key in values else "nothing"
+
+    parts = [f"{key} was {value(was, key)} and is {value(now, key)}" for key in keys[:at_most]]
+    return ", ".join(parts) + (", …" if len(keys) > at_most else "")
 
 
 def _that_count(values: Mapping) -> Mapping:
