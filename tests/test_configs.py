@@ -20,8 +20,9 @@ from ablation.grid import load_grid
 from ablation.resolve import as_opts
 
 ROOT = Path(__file__).resolve().parents[1]
-GRIDS = sorted((ROOT / "configs/ablations").glob("*.yaml"))
-CONFIGS = sorted(set((ROOT / "configs").rglob("*.yaml")) - set(GRIDS))
+ABLATIONS = sorted((ROOT / "configs/ablations").glob("*.yaml"))
+GRIDS = [path for path in ABLATIONS if path.name != "choices.yaml"]  # whose rows others have
+CONFIGS = sorted(set((ROOT / "configs").rglob("*.yaml")) - set(ABLATIONS))
 BASES = [path for path in CONFIGS if path.name.startswith("Base-")]
 RECIPES = [path for path in CONFIGS if path not in BASES]
 

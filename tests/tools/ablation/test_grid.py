@@ -31,6 +31,29 @@ def test_anchors_work_and_may_be_overridden(tmp_path):
     assert rows["c"].overrides == rows["a"].overrides
 
 
+def test_rows_of_another_file_come_first_unless_they_are_here_too(tmp_path):
+    (tmp_path / "choices.yaml").write_text("rows: {a: {SEED: 1}, b: {SEED: 2}}")
+    rows = grid(tmp_path, "rows_from: choices.yaml\nrows: {c: {}, a: {SEED: 3}}").rows
+    assert list(rows) == ["a", "b", "c"]
+    assert [rows[name].overrides.get("SEED") for name in rows] == [3, 2, None]
+
+
+@pytest.mark.parametrize(
+    ("others", "message"),
+    [
+        (None, "choices.yaml cannot be read"),
+        ("rows: {a: 5}", "choices.yaml: row 'a' is 5"),
+        ("budgets: {}\nrows: {}", "choices.yaml has more than rows: ['budgets']"),
+    ],
+)
+def test_what_is_wrong_with_the_other_file_is_named(tmp_path, others, message):
+    if others is not None:
+        (tmp_path / "choices.yaml").write_text(others)
+    with pytest.raises(ConfigError) as error:
+        grid(tmp_path, "rows_from: choices.yaml\nrows: {}")
+    assert message in str(error.value)
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

@@ -1,12 +1,13 @@
 """The grid: a small YAML whose rows are overrides of one config.
 
-    title: Handwritten digits               # all of these five may be left out
+    title: Handwritten digits               # all of these six may be left out
     config: configs/demo/distilled.yaml     # seen from the repository; or --config
     common: {TEST.EVAL_PERIOD: 200}         # overrides of all rows
     budgets:                                # each row is run with each of them
       short: {SOLVER.MAX_ITER: 1000}
       long: {SOLVER.MAX_ITER: 6000}
-    neutral: [MODEL.NEW_KEY]                # see fingerprint.py
+    neutral: [MODEL.NEW_KEY]                # see trainings/fingerprint.py
+    rows_from: choices.yaml                 # beside this file, with rows alone; they come first
 
     rows:
       teacher: {evaluate_teacher: true}     # no training: its AP, by train_net.py --eval-teacher
@@ -14,7 +15,7 @@
       wide: {config: configs/demo/teacher.yaml, MODEL.FPN.OUT_CHANNELS: 96}
 
 A row's words in small letters are its own; all else are config keys. Anchors work. What comes
-later wins: config, common, budget, row.
+later wins: config, common, budget, row. A row of ``rows_from`` that is here too is as it is here.
 """
 
 import re
@@ -27,7 +28,14 @@ from tadistill.errors import ConfigError
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+-]*(_[A-Za-z0-9.+-]+)*")
 CONFIG_KEY = re.compile(r"[A-Z][A-Z0-9_]*(\.[A-Z0-9_]+)*")
-HEADER = {"title": str, "config": str, "common": dict, "budgets": dict, "neutral": list}
+HEADER = {
+    "title": str,
+    "config": str,
+    "common": dict,
+    "budgets": dict,
+    "neutral": list,
+    "rows_from": str,
+}
 ROW_WORDS = {"title": str, "config": str, "evaluate_teacher": bool}
 
 
@@ -69,6 +77,31 @@ def load_grid(path: Path) -> Grid:
     Raises:
         ConfigError: naming the file and the row, if it is not as described above.
     """
+    header, rows = _read(path)
+    if "rows_from" in header:
+        others = path.parent / header.pop("rows_from")
+        other_header, other_rows = _read(others)
+        if other_header:
+            raise ConfigError(
+                f"--grid {path}: rows_from {others} has more than rows: {[*other_header]}"
+            )
+        rows = other_rows | rows
+    budgets = header.pop("budgets", {})
+    for name, overrides in [("common", header.get("common", {})), *budgets.items()]:
+        _check_name(name, f"--grid {path}: budget {name!r}")
+        _check_overrides(overrides, f"--grid {path}: {name}")
+    return Grid(
+        path=path,
+        rows=rows,
+        title=header.pop("title", path.stem),
+        budgets=budgets,
+        neutral=tuple(header.pop("neutral", ())),
+        **header,
+    )
+
+
+def _read(path: Path) -> tuple[dict, dict[str, Row]]:
+    """The words at its head, and the rows."""
     try:
         content = yaml.load(path.read_text(), _Loader)
     except OSError as error:
@@ -79,18 +112,7 @@ def load_grid(path: Path) -> Grid:
         raise ConfigError(f"--grid {path} has no rows: it wants a mapping, rows: {{name: …}}")
     header = {word: content[word] for word in content if word != "rows"}
     _check_words(header, HEADER, f"--grid {path}")
-    budgets = header.pop("budgets", {})
-    for name, overrides in [("common", header.get("common", {})), *budgets.items()]:
-        _check_name(name, f"--grid {path}: budget {name!r}")
-        _check_overrides(overrides, f"--grid {path}: {name}")
-    return Grid(
-        path=path,
-        rows={name: _row(name, row, path) for name, row in content["rows"].items()},
-        title=header.pop("title", path.stem),
-        budgets=budgets,
-        neutral=tuple(header.pop("neutral", ())),
-        **header,
-    )
+    return header, {name: _row(name, row, path) for name, row in content["rows"].items()}
 
 
 def _row(name, content, path: Path) -> Row:
