@@ -6,7 +6,7 @@ import re
 import numpy as np
 import pytest
 import results
-from ablation.plots import mean_and_sd
+from ablation.curves import mean_and_sd
 from ablation.report import filled_in, write_report
 from matplotlib.figure import Figure
 from PIL import Image
@@ -52,7 +52,7 @@ def test_the_command_leaves_row_and_seed_open(fill_in):
     assert "--rows ROW \\\n    --seeds SEED" in command
 
 
-@pytest.mark.parametrize("kind", ["ap", "final", "gates"])
+@pytest.mark.parametrize("kind", ["ap", "final", "gain", "gates"])
 def test_a_plot_is_drawn_and_shown(fill_in, recorded, kind):
     text = fill_in(f"<!-- plot: toy {kind} baseline all -->")
     assert text == f"![{kind}: toy](recorded/toy/plots/{kind}_baseline_all.png)"
@@ -84,6 +84,16 @@ def test_one_legend_names_the_rows_of_all_axes(fill_in, recorded, monkeypatch):
     assert {text.get_text() for text in legend.get_texts()} == {"all", "baseline"}
 
 
+def test_a_dot_a_seed_where_the_baseline_has_that_seed_too(fill_in, monkeypatch):
+    saved = []
+    monkeypatch.setattr(Figure, "savefig", lambda figure, *args, **kwargs: saved.append(figure))
+    fill_in("<!-- plot: toy gain -->")
+    (axes,) = saved[0].axes
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["all"]
+    (dots,) = [line for line in axes.lines if line.get_marker() == "o"]
+    assert sorted(dots.get_xdata()) == [3.0, 4.0]
+
+
 def test_band_of_a_curve():
     iterations, mean, sd = mean_and_sd([{10: 1.0, 20: 2.0}, {20: 4.0, 30: 9.0}])
     assert (list(iterations), list(mean)) == ([20], [3.0])
@@ -98,7 +108,7 @@ def test_band_of_a_curve():
         ("<!-- table:  -->", "it must be table: NAME"),
         ("<!-- table: nothing -->", "there is no record in"),
         ("<!-- table: toy none -->", "there is no record of row 'none'"),
-        ("<!-- plot: toy pie -->", r"it must be plot: NAME\[/BUDGET\] ap\|final\|gates"),
+        ("<!-- plot: toy pie -->", r"it must be plot: NAME\[/BUDGET\] ap\|final\|gain"),
         ("<!-- plot: toy scales -->", "no record has any scales"),
         ("<!-- value: toy all -->", "it must be value"),
         ("<!-- value: toy all price -->", "it must be value"),
@@ -117,7 +127,8 @@ def test_report_has_what_there_is(recorded):
     page = write_report(recorded, [None], "Toy")
     assert "# Toy" in page.read_text()
     assert "14.5 ± 2.1" in page.read_text()
-    assert {path.name for path in recorded.glob("plots/*")} == {"ap.png", "final.png", "gates.png"}
+    pictures = {path.stem for path in recorded.glob("plots/*")}
+    assert pictures == {"ap", "final", "gain", "gates"}
     with pytest.raises(ConfigError, match="--report: there is no record"):
         write_report(recorded.parent, [None], "Nothing")
 

@@ -4,7 +4,7 @@ import json
 import math
 
 import pytest
-from ablation.table import Spread, gain, gap_closed, load_table, spread
+from ablation.table import Spread, gains, gap_closed, load_table, spread
 from toy_records import record
 
 from tadistill.errors import ConfigError
@@ -47,7 +47,7 @@ def test_no_gap_where_the_teacher_is_no_better():
 def test_values_that_are_missing_do_not_count():
     assert spread([None, 2.0, None]) == Spread(2.0, None, 1)
     assert spread([None]) is None
-    assert gain({0: 1.0}, {1: 2.0}) is None
+    assert gains({0: 1.0}, {1: 2.0}) == {}
 
 
 def test_seeds_that_were_made_otherwise_are_refused(recorded):

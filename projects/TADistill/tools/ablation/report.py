@@ -2,7 +2,7 @@
 
 <!-- table: digits/long -->               the table of recorded/ablations/digits/long
 <!-- table: digits/long teacher all -->   some rows of it
-<!-- plot: digits/long ap -->             ap, final, gates or scales; rows can be named too
+<!-- plot: digits/long ap -->             ap, final, gain, gates or scales; rows can be named too
 <!-- command: digits/long -->             what runs a row of it again
 <!-- value: digits/long all AP -->        one cell, by its column's name in markdown.py
 """

@@ -40,7 +40,8 @@ class TableRow:
         title: what it is.
         records: one a seed, by seed; a teacher's has the seed None.
         scores: AP, AP50…; None where there is no such score (no large objects, say).
-        gain: AP over the baseline's, paired by seed; None of the teacher and of the baseline.
+        gains: AP over the baseline's, by the seeds that both have; none of the teacher and of the
+            baseline.
         gap_closed: (row - baseline) / (teacher - baseline), of the mean AP over the seeds that
             row and baseline both have; None where there is no gap.
         seconds_per_iteration: None of a teacher.
@@ -51,10 +52,15 @@ class TableRow:
     title: str
     records: dict[int | None, dict]
     scores: dict[str, Spread | None]
-    gain: Spread | None
+    gains: dict[int, float]
     gap_closed: float | None
     seconds_per_iteration: Spread | None
     memory_mib: Spread | None
+
+    @property
+    def gain(self) -> Spread | None:
+        """AP over the baseline's, paired by seed; None where there are no ``gains``."""
+        return spread(self.gains.values())
 
     @property
     def is_teacher(self) -> bool:
@@ -112,7 +118,7 @@ def summarised(
                 title=(titles or {}).get(name, of_row[-1]["title"]),
                 records=dict(seeds),
                 scores={score: spread(r["scores"][score] for r in of_row) for score in SCORES},
-                gain=gain(aps, baseline) if compared else None,
+                gains=gains(aps, baseline) if compared else {},
                 gap_closed=gap_closed(aps, baseline, teacher) if compared else None,
                 seconds_per_iteration=spread(r.get("seconds_per_iteration") for r in of_row),
                 memory_mib=spread(r["cuda_max_memory_mib"] or r["peak_rss_mib"] for r in of_row),
@@ -129,9 +135,9 @@ def spread(values: Iterable[float | None]) -> Spread | None:
     return Spread(mean(values), stdev(values) if len(values) > 1 else None, len(values))
 
 
-def gain(aps: Mapping[int, float], baseline: Mapping[int, float]) -> Spread | None:
-    """What a row has over the baseline, seed by seed: of the seeds that both have."""
-    return spread(aps[seed] - baseline[seed] for seed in sorted(aps.keys() & baseline.keys()))
+def gains(aps: Mapping[int, float], baseline: Mapping[int, float]) -> dict[int, float]:
+    """What a row has over the baseline, by seed: of the seeds that both have."""
+    return {seed: aps[seed] - baseline[seed] for seed in sorted(aps.keys() & baseline.keys())}
 
 
 def gap_closed(

@@ -1,0 +1,73 @@
+"""What all pictures have: a row's colour and dashes, axes, one legend, a file."""
+
+from collections.abc import Mapping, Sequence
+from itertools import cycle, product
+from pathlib import Path
+
+from matplotlib import rc_context
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from .table import BASELINE, TableRow
+
+# Okabe and Ito's colours, which most colour-blind readers can tell apart.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8C6D1F")
+BASELINE_COLOUR, TEACHER_COLOUR, GRID = "#1E1E1E", "#6B6B6B", "#E4E4E4"
+DASHES = ("-", "--", ":", "-.")
+STYLE = {"font.size": 11, "axes.edgecolor": "#B5B5B5", "text.color": BASELINE_COLOUR}
+DPI = 110
+
+
+def styles_of(rows: Sequence[TableRow]) -> dict[TableRow, Mapping[str, str]]:
+    """Colour and dashes of the rows that were trained; the baseline's are always the same."""
+    styles = {}
+    others = cycle(product(DASHES, COLOURS))
+    for row in rows:
+        if row.name == BASELINE:
+            styles[row] = {"color": BASELINE_COLOUR, "linestyle": "-"}
+        elif not row.is_teacher:
+            dashes, colour = next(others)
+            styles[row] = {"color": colour, "linestyle": dashes}
+    return styles
+
+
+def new_axes(
+    figure: Figure, title: str, xlabel: str, ylabel: str, place=(1, 1, 1), grid: str = "y"
+) -> Axes:
+    """Axes with their title at the left and lines across the ``grid`` axis."""
+    with rc_context(STYLE):
+        axes = figure.add_subplot(*place)
+        axes.set_title(title, loc="left", fontweight="bold")
+        axes.set_xlabel(xlabel)
+        axes.set_ylabel(ylabel)
+        axes.grid(axis=grid, color=GRID)
+        axes.set_axisbelow(True)
+        axes.use_sticky_edges = False  # a bar is not to end where its axes do
+        axes.spines[["top", "right"]].set_visible(False)
+    return axes
+
+
+def draw_teacher(rows: Sequence[TableRow], line) -> None:
+    """The teacher's AP, by the axes' ``axhline`` or ``axvline``."""
+    for row in rows:
+        if row.is_teacher and row.scores["AP"] is not None:
+            line(row.scores["AP"].mean, color=TEACHER_COLOUR, linestyle="--", label=row.name)
+
+
+def save(figure: Figure, path: Path) -> None:
+    """With one legend for all axes, of which one may lack a row that another has."""
+    labelled = [axes.get_legend_handles_labels() for axes in figure.axes]
+    by_label = {label: handle for pair in labelled for handle, label in zip(*pair, strict=True)}
+    if by_label:
+        figure.axes[-1].legend(
+            by_label.values(),
+            by_label.keys(),
+            loc="center left",
+            bbox_to_anchor=(1.01, 0.5),
+            frameon=False,
+            fontsize=9,
+        )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    FigureCanvasAgg(figure)
+    figure.savefig(path, dpi=DPI, bbox_inches="tight", metadata={"Software": None})
