@@ -4,7 +4,7 @@ import json
 import math
 
 import pytest
-from ablation.table import Spread, gains, gap_closed, load_table, spread
+from ablation.table import Spread, differences, gap_closed, load_table, spread
 from toy_records import record
 
 from tadistill.errors import ConfigError
@@ -24,9 +24,17 @@ def test_mean_and_sample_standard_deviation(rows):
 
 def test_gain_is_paired_by_seed_over_the_seeds_that_both_have(rows):
     # 13 - 10 and 16 - 12; the baseline's third seed has no partner
-    assert rows["all"].gain == Spread(3.5, pytest.approx(math.sqrt(0.5)), 2)
-    assert rows["baseline"].gain is None
-    assert rows["teacher"].gain is None
+    assert rows["all"].gains == {0: 3.0, 1: 4.0}
+    assert rows["baseline"].gains == {}
+    assert rows["teacher"].gains == {}
+
+
+def test_beside_the_defaults_is_paired_by_seed_too(recorded):
+    (recorded / "balance_1.json").write_text(json.dumps(record("balance", 1, 18.0)))
+    rows = {row.name: row for row in load_table(recorded)}
+    assert rows["all"].beside_defaults == {1: -2.0}
+    for name in ("baseline", "teacher", "balance"):
+        assert rows[name].beside_defaults == {}
 
 
 def test_share_of_the_gap_is_of_the_same_seeds(rows):
@@ -47,7 +55,7 @@ def test_no_gap_where_the_teacher_is_no_better():
 def test_values_that_are_missing_do_not_count():
     assert spread([None, 2.0, None]) == Spread(2.0, None, 1)
     assert spread([None]) is None
-    assert gains({0: 1.0}, {1: 2.0}) == {}
+    assert differences({0: 1.0}, {1: 2.0}) == {}
 
 
 def test_seeds_that_were_made_otherwise_are_refused(recorded):

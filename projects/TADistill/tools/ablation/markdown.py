@@ -1,10 +1,10 @@
 """A table as Markdown."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from .command import TOOL
 from .record import SCORES
-from .table import Spread, TableRow
+from .table import Spread, TableRow, spread
 
 NOTHING = "-"
 
@@ -19,17 +19,18 @@ def cell(value: Spread | None, form: str = "{:.1f}", with_sd: bool = True) -> st
     return text
 
 
-def _gain(row: TableRow) -> str:
-    of_row = row.scores["AP"]
-    fewer = row.gain is not None and of_row is not None and row.gain.n < of_row.n
-    return cell(row.gain, "{:+.1f}") + (f" (n = {row.gain.n})" if fewer else "")
+def _paired(row: TableRow, differences: Mapping[int, float]) -> str:
+    over_seeds, of_row = spread(differences.values()), row.scores["AP"]
+    fewer = over_seeds is not None and of_row is not None and over_seeds.n < of_row.n
+    return cell(over_seeds, "{:+.1f}") + (f" (n = {over_seeds.n})" if fewer else "")
 
 
 # By the name that a text can ask for: heading, and a row's cell.
 COLUMNS: dict[str, tuple[str, Callable[[TableRow], str]]] = {
     "n": ("n", lambda row: NOTHING if row.is_teacher else str(len(row.records))),
     "AP": ("AP", lambda row: cell(row.scores["AP"])),
-    "gain": ("over the baseline", _gain),
+    "gain": ("over the baseline", lambda row: _paired(row, row.gains)),
+    "beside": ("beside the defaults", lambda row: _paired(row, row.beside_defaults)),
     "gap": (
         "gap closed",
         lambda row: NOTHING if row.gap_closed is None else f"{row.gap_closed:.2f}",
@@ -71,8 +72,9 @@ def legend(rows: Sequence[TableRow]) -> str:
     iterations = sorted({record["iterations"] for record in records if "iterations" in record})
     return (
         f"{' or '.join(f'{i:,}' for i in iterations)} iterations. AP: mean ± sample standard "
-        "deviation over n seeds. Over the baseline: paired by seed. Gap closed: (row - baseline) / "
-        f"(teacher - baseline). MiB: peak memory. On {'; '.join(machines)}."
+        "deviation over n seeds. Over the baseline, beside the defaults (`balance`): paired by "
+        "seed. Gap closed: (row - baseline) / (teacher - baseline). MiB: peak memory. "
+        f"On {'; '.join(machines)}."
     )
 
 

@@ -14,6 +14,7 @@ from .grid import Grid, load_grid
 from .record import SCORES, read_record
 
 BASELINE = "baseline"
+DEFAULTS = "balance"  # the row that changes nothing
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,7 @@ class TableRow:
         scores: AP, AP50…; None where there is no such score (no large objects, say).
         gains: AP over the baseline's, by the seeds that both have; none of the teacher and of the
             baseline.
+        beside_defaults: AP over that of the row with the defaults, likewise.
         gap_closed: (row - baseline) / (teacher - baseline), of the mean AP over the seeds that
             row and baseline both have; None where there is no gap.
         seconds_per_iteration: None of a teacher.
@@ -53,14 +55,10 @@ class TableRow:
     records: dict[int | None, dict]
     scores: dict[str, Spread | None]
     gains: dict[int, float]
+    beside_defaults: dict[int, float]
     gap_closed: float | None
     seconds_per_iteration: Spread | None
     memory_mib: Spread | None
-
-    @property
-    def gain(self) -> Spread | None:
-        """AP over the baseline's, paired by seed; None where there are no ``gains``."""
-        return spread(self.gains.values())
 
     @property
     def is_teacher(self) -> bool:
@@ -99,10 +97,10 @@ def summarised(
     """Records by row and seed as rows of a table.
 
     Args:
-        by_row: the records; the baseline's row is called "baseline".
+        by_row: the records; the baseline's row is called "baseline", the defaults' "balance".
         titles: by row; of other rows that of their records.
     """
-    baseline = _aps(by_row.get(BASELINE, {}))
+    baseline, defaults = (_aps(by_row.get(name, {})) for name in (BASELINE, DEFAULTS))
     teacher = next(
         (r["scores"]["AP"] for seeds in by_row.values() for r in seeds.values() if _of_teacher(r)),
         None,
@@ -118,7 +116,8 @@ def summarised(
                 title=(titles or {}).get(name, of_row[-1]["title"]),
                 records=dict(seeds),
                 scores={score: spread(r["scores"][score] for r in of_row) for score in SCORES},
-                gains=gains(aps, baseline) if compared else {},
+                gains=differences(aps, baseline) if compared else {},
+                beside_defaults=differences(aps, defaults) if compared and name != DEFAULTS else {},
                 gap_closed=gap_closed(aps, baseline, teacher) if compared else None,
                 seconds_per_iteration=spread(r.get("seconds_per_iteration") for r in of_row),
                 memory_mib=spread(r["cuda_max_memory_mib"] or r["peak_rss_mib"] for r in of_row),
@@ -135,9 +134,9 @@ def spread(values: Iterable[float | None]) -> Spread | None:
     return Spread(mean(values), stdev(values) if len(values) > 1 else None, len(values))
 
 
-def gains(aps: Mapping[int, float], baseline: Mapping[int, float]) -> dict[int, float]:
-    """What a row has over the baseline, by seed: of the seeds that both have."""
-    return {seed: aps[seed] - baseline[seed] for seed in sorted(aps.keys() & baseline.keys())}
+def differences(aps: Mapping[int, float], others: Mapping[int, float]) -> dict[int, float]:
+    """What a row has over another, by seed: of the seeds that both have."""
+    return {seed: aps[seed] - others[seed] for seed in sorted(aps.keys() & others.keys())}
 
 
 def gap_closed(
