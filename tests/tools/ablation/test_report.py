@@ -10,6 +10,7 @@ from ablation.curves import mean_and_sd
 from ablation.report import filled_in, write_report
 from matplotlib.figure import Figure
 from PIL import Image
+from toy_records import record
 from trainings.fingerprint import digest
 
 from tadistill.errors import ConfigError
@@ -45,6 +46,21 @@ def test_rows_of_a_table_can_be_chosen(fill_in):
 def test_figures_in_a_sentence(fill_in):
     text = "AP <!-- value: toy all AP -->, that is <!-- value: toy all gain -->."
     assert fill_in(text) == "AP 14.5 ± 2.1, that is +3.5 ± 0.7."
+
+
+def test_tables_side_by_side_say_what_rows_have_beside_the_defaults(fill_in, recorded):
+    (recorded / "balance_0.json").write_text(json.dumps(record("balance", 0, 14.0)))
+    other = recorded.parent / "other"
+    other.mkdir()
+    for content in (record("balance", 0, 20.0), record("alone", 0, 17.0)):
+        (other / f"{content['row']}.json").write_text(json.dumps(content))
+    assert fill_in("<!-- beside: toy other -->").splitlines() == [
+        "| | `toy` | `other` |",
+        "| --- | ---: | ---: |",
+        "| **the defaults, over the baseline** | +4.0 | - |",
+        "| `all` all terms | -1.0 (n = 1) | - |",
+        "| `alone` | - | -3.0 |",
+    ]
 
 
 def test_the_command_leaves_row_and_seed_open(fill_in):
@@ -104,7 +120,7 @@ def test_band_of_a_curve():
 @pytest.mark.parametrize(
     ("marker", "message"),
     [
-        ("<!-- tabel: toy -->", "there is no such marker; there are table, plot"),
+        ("<!-- tabel: toy -->", "there is no such marker; there are table, beside, plot"),
         ("<!-- table:  -->", "it must be table: NAME"),
         ("<!-- table: nothing -->", "there is no record in"),
         ("<!-- table: toy none -->", "there is no record of row 'none'"),

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from .command import TOOL
 from .record import SCORES
-from .table import Spread, TableRow, spread
+from .table import DEFAULTS, Spread, TableRow, spread
 
 NOTHING = "-"
 
@@ -59,6 +59,33 @@ def markdown_table(rows: Sequence[TableRow]) -> str:
         first = f"`{row.name}` {row.title}".strip()
         lines.append(f"| {first} | " + " | ".join(text(row) for _, text in columns) + " |")
     return "\n".join([*lines, "", legend(rows)])
+
+
+def comparison(tables: Mapping[str, Sequence[TableRow]]) -> str:
+    """What each row has beside the defaults, in several tables: a column each.
+
+    Args:
+        tables: by their heading. The rows' order is that of
+            the first table that has them.
+    """
+    titles, cells = {}, {}
+    for heading, rows in tables.items():
+        for row in rows:
+            if row.name == DEFAULTS:
+                cells["", heading] = _paired(row, row.gains)
+            elif row.beside_defaults:
+                titles.setdefault(row.name, row.title)
+                cells[row.name, heading] = _paired(row, row.beside_defaults)
+    titles = {"": "**the defaults, over the baseline**", **titles}
+    lines = [
+        "| | " + " | ".join(f"`{heading}`" for heading in tables) + " |",
+        "| --- |" + " ---: |" * len(tables),
+    ]
+    for name, title in titles.items():
+        first = f"`{name}` {title}".strip() if name else title
+        found = (cells.get((name, heading), NOTHING) for heading in tables)
+        lines.append(f"| {first} | " + " | ".join(found) + " |")
+    return "\n".join(lines)
 
 
 def legend(rows: Sequence[TableRow]) -> str:

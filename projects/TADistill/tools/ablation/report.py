@@ -2,6 +2,7 @@
 
 <!-- table: digits/long -->               the table of recorded/ablations/digits/long
 <!-- table: digits/long teacher all -->   some rows of it
+<!-- beside: digits/long demo -->         what their rows have beside the defaults, side by side
 <!-- plot: digits/long ap -->             ap, final, gain, gates or scales; rows can be named too
 <!-- command: digits/long -->             what runs a row of it again
 <!-- value: digits/long all AP -->        one cell, by its column's name in markdown.py
@@ -14,13 +15,14 @@ from pathlib import Path
 
 from tadistill.errors import ConfigError
 
-from .markdown import COLUMNS, commands, markdown_table
+from .markdown import COLUMNS, commands, comparison, markdown_table
 from .plots import KINDS, drawable
 from .table import TableRow, load_table
 
 MARKER = re.compile(r"<!-- (?P<kind>\w+): (?P<words>[^>]*?) -->")
 FORMS = {
     "table": "table: NAME[/BUDGET] [ROW …]",
+    "beside": "beside: NAME[/BUDGET] …",
     "plot": f"plot: NAME[/BUDGET] {'|'.join(KINDS)} [ROW …]",
     "command": "command: NAME[/BUDGET]",
     "value": f"value: NAME[/BUDGET] ROW {'|'.join(COLUMNS)}",
@@ -49,8 +51,9 @@ def _fill_in(found: re.Match, records: Path, page: Path, draw: bool) -> str:
             raise ConfigError(f"there is no such marker; there are {', '.join(FORMS)}")
         if not words:
             raise _not_of_its_form(kind)
-        name, _, budget = words[0].partition("/")
-        rows = load_table(records / name, budget or None)
+        if kind == "beside":
+            return comparison({word: _load(records, word) for word in words})
+        rows = _load(records, words[0])
         if kind == "table":
             return markdown_table(_chosen(rows, words[1:]))
         if kind == "command":
@@ -60,6 +63,11 @@ def _fill_in(found: re.Match, records: Path, page: Path, draw: bool) -> str:
         return _plot(rows, words, records, page, draw)
     except ConfigError as error:
         raise ConfigError(f"{found[0]}: {error}") from error
+
+
+def _load(records: Path, table: str) -> list[TableRow]:
+    name, _, budget = table.partition("/")
+    return load_table(records / name, budget or None)
 
 
 def _value(rows: Sequence[TableRow], words: Sequence[str]) -> str:
