@@ -54,13 +54,15 @@ def test_tables_side_by_side_say_what_rows_have_beside_the_defaults(fill_in, rec
     other.mkdir()
     for content in (record("balance", 0, 20.0), record("alone", 0, 17.0)):
         (other / f"{content['row']}.json").write_text(json.dumps(content))
-    assert fill_in("<!-- beside: toy other -->").splitlines() == [
+    lines = [
         "| | `toy` | `other` |",
         "| --- | ---: | ---: |",
         "| **the defaults, over the baseline** | +4.0 | - |",
         "| `all` all terms | -1.0 (n = 1) | - |",
         "| `alone` | - | -3.0 |",
     ]
+    assert fill_in("<!-- beside: toy other -->").splitlines() == lines
+    assert fill_in("<!-- beside: toy other without alone -->").splitlines() == lines[:-1]
 
 
 def test_the_command_leaves_row_and_seed_open(fill_in):
@@ -122,6 +124,7 @@ def test_band_of_a_curve():
     [
         ("<!-- tabel: toy -->", "there is no such marker; there are table, beside, plot"),
         ("<!-- table:  -->", "it must be table: NAME"),
+        ("<!-- beside: without all -->", "it must be beside: NAME"),
         ("<!-- table: nothing -->", "there is no record in"),
         ("<!-- table: toy none -->", "there is no record of row 'none'"),
         ("<!-- plot: toy pie -->", r"it must be plot: NAME\[/BUDGET\] ap\|final\|gain"),

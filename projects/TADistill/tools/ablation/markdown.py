@@ -1,6 +1,6 @@
 """A table as Markdown."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from .command import TOOL
 from .record import SCORES
@@ -61,19 +61,20 @@ def markdown_table(rows: Sequence[TableRow]) -> str:
     return "\n".join([*lines, "", legend(rows)])
 
 
-def comparison(tables: Mapping[str, Sequence[TableRow]]) -> str:
+def comparison(tables: Mapping[str, Sequence[TableRow]], without: Collection[str] = ()) -> str:
     """What each row has beside the defaults, in several tables: a column each.
 
     Args:
         tables: by their heading. The rows' order is that of
             the first table that has them.
+        without: names of rows that are not to be compared.
     """
     titles, cells = {}, {}
     for heading, rows in tables.items():
         for row in rows:
             if row.name == DEFAULTS:
                 cells["", heading] = _paired(row, row.gains)
-            elif row.beside_defaults:
+            elif row.beside_defaults and row.name not in without:
                 titles.setdefault(row.name, row.title)
                 cells[row.name, heading] = _paired(row, row.beside_defaults)
     titles = {"": "**the defaults, over the baseline**", **titles}

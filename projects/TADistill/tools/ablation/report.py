@@ -22,7 +22,7 @@ from .table import TableRow, load_table
 MARKER = re.compile(r"<!-- (?P<kind>\w+): (?P<words>[^>]*?) -->")
 FORMS = {
     "table": "table: NAME[/BUDGET] [ROW …]",
-    "beside": "beside: NAME[/BUDGET] …",
+    "beside": "beside: NAME[/BUDGET] … [without ROW …]",
     "plot": f"plot: NAME[/BUDGET] {'|'.join(KINDS)} [ROW …]",
     "command": "command: NAME[/BUDGET]",
     "value": f"value: NAME[/BUDGET] ROW {'|'.join(COLUMNS)}",
@@ -52,7 +52,7 @@ def _fill_in(found: re.Match, records: Path, page: Path, draw: bool) -> str:
         if not words:
             raise _not_of_its_form(kind)
         if kind == "beside":
-            return comparison({word: _load(records, word) for word in words})
+            return _beside(words, records)
         rows = _load(records, words[0])
         if kind == "table":
             return markdown_table(_chosen(rows, words[1:]))
@@ -68,6 +68,14 @@ def _fill_in(found: re.Match, records: Path, page: Path, draw: bool) -> str:
 def _load(records: Path, table: str) -> list[TableRow]:
     name, _, budget = table.partition("/")
     return load_table(records / name, budget or None)
+
+
+def _beside(words: Sequence[str], records: Path) -> str:
+    end = words.index("without") if "without" in words else len(words)
+    tables = {name: _load(records, name) for name in words[:end]}
+    if not tables:
+        raise _not_of_its_form("beside")
+    return comparison(tables, without=words[end + 1 :])
 
 
 def _value(rows: Sequence[TableRow], words: Sequence[str]) -> str:
