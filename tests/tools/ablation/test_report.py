@@ -52,13 +52,13 @@ def test_tables_side_by_side_say_what_rows_have_beside_the_defaults(fill_in, rec
     (recorded / "balance_0.json").write_text(json.dumps(record("balance", 0, 14.0)))
     other = recorded.parent / "other"
     other.mkdir()
-    for content in (record("balance", 0, 20.0), record("alone", 0, 17.0)):
-        (other / f"{content['row']}.json").write_text(json.dumps(content))
+    for name, ap in (("all", 19.0), ("alone", 17.0), ("balance", 20.0)):
+        (other / f"{name}.json").write_text(json.dumps(record(name, 0, ap)))
     lines = [
         "| | `toy` | `other` |",
         "| --- | ---: | ---: |",
         "| **the defaults, over the baseline** | +4.0 | - |",
-        "| `all` all terms | -1.0 (n = 1) | - |",
+        "| `all` all terms | -1.0 (n = 1) | -1.0 |",
         "| `alone` | - | -3.0 |",
     ]
     assert fill_in("<!-- beside: toy other -->").splitlines() == lines

@@ -56,8 +56,8 @@ def markdown_table(rows: Sequence[TableRow]) -> str:
         "| --- |" + " ---: |" * len(columns),
     ]
     for row in rows:
-        first = f"`{row.name}` {row.title}".strip()
-        lines.append(f"| {first} | " + " | ".join(text(row) for _, text in columns) + " |")
+        cells = " | ".join(text(row) for _, text in columns)
+        lines.append(f"| {_name_and_title(row)} | {cells} |")
     return "\n".join([*lines, "", legend(rows)])
 
 
@@ -65,27 +65,29 @@ def comparison(tables: Mapping[str, Sequence[TableRow]], without: Collection[str
     """What each row has beside the defaults, in several tables: a column each.
 
     Args:
-        tables: by their heading. The rows' order is that of
-            the first table that has them.
+        tables: by their heading. A row that the tables before do not have comes behind the one that
+            it follows in its own.
         without: names of rows that are not to be compared.
     """
-    titles, cells = {}, {}
+    order, firsts, cells = [DEFAULTS], {DEFAULTS: "**the defaults, over the baseline**"}, {}
     for heading, rows in tables.items():
+        place = 0
         for row in rows:
             if row.name == DEFAULTS:
-                cells["", heading] = _paired(row, row.gains)
+                cells[row.name, heading] = _paired(row, row.gains)
             elif row.beside_defaults and row.name not in without:
-                titles.setdefault(row.name, row.title)
                 cells[row.name, heading] = _paired(row, row.beside_defaults)
-    titles = {"": "**the defaults, over the baseline**", **titles}
+                if row.name not in firsts:
+                    firsts[row.name] = _name_and_title(row)
+                    order.insert(place + 1, row.name)
+                place = order.index(row.name)
     lines = [
         "| | " + " | ".join(f"`{heading}`" for heading in tables) + " |",
         "| --- |" + " ---: |" * len(tables),
     ]
-    for name, title in titles.items():
-        first = f"`{name}` {title}".strip() if name else title
+    for name in order:
         found = (cells.get((name, heading), NOTHING) for heading in tables)
-        lines.append(f"| {first} | " + " | ".join(found) + " |")
+        lines.append(f"| {firsts[name]} | " + " | ".join(found) + " |")
     return "\n".join(lines)
 
 
@@ -116,6 +118,10 @@ def commands(rows: Sequence[TableRow]) -> str:
     assert TOOL in words
     command = " ".join(words).replace(" --", " \\\n    --")
     return f"```bash\n{command}\n```"
+
+
+def _name_and_title(row: TableRow) -> str:
+    return f"`{row.name}` {row.title}".strip()
 
 
 def _counted(number: int, noun: str) -> str:
