@@ -74,6 +74,15 @@ def test_rows_of_other_data_are_refused(recorded):
         load_table(recorded)
 
 
+def test_rows_of_another_teacher_are_refused(recorded):
+    for name, teacher in (("more", "sha256:1"), ("other", "sha256:2")):
+        content = record(name, 0, 14.0)
+        content["depends_on"]["MODEL.TADISTILL.TEACHER.WEIGHTS"] = teacher
+        (recorded / f"{name}_0.json").write_text(json.dumps(content))
+    with pytest.raises(ConfigError, match=r"row 'other' has other MODEL.TADISTILL.TEACHER.WEIGHTS"):
+        load_table(recorded)
+
+
 def test_budgets_are_tables_of_their_own_with_one_teacher(recorded):
     (recorded / "long").mkdir()
     (recorded / "long/b.json").write_text(json.dumps(record("baseline", 0, 15.0, budget="long")))

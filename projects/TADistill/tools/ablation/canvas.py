@@ -33,9 +33,23 @@ def styles_of(rows: Sequence[TableRow]) -> dict[TableRow, Mapping[str, str]]:
 
 
 def new_axes(
-    figure: Figure, title: str, xlabel: str, ylabel: str, place=(1, 1, 1), grid: str = "y"
+    figure: Figure,
+    title: str,
+    xlabel: str,
+    ylabel: str,
+    place: tuple[int, int, int] = (1, 1, 1),
+    grid: str = "y",
 ) -> Axes:
-    """Axes with their title at the left and lines across the ``grid`` axis."""
+    """Axes with their title at the left.
+
+    Args:
+        figure: that they are added to.
+        title: above them.
+        xlabel: of what lies to the right.
+        ylabel: of what lies upwards.
+        place: rows and columns of axes in the figure, and which of them, from 1.
+        grid: the axis whose ticks have a line, "x" or "y".
+    """
     with rc_context(STYLE):
         axes = figure.add_subplot(*place)
         axes.set_title(title, loc="left", fontweight="bold")

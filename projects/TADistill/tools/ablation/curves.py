@@ -40,9 +40,14 @@ def draw_scales(path: Path, rows: Sequence[TableRow], title: str) -> None:
     _draw_pulses(path, rows, title, SCALES, "factor", yscale="log")
 
 
-def has_any(rows: Sequence[TableRow], names: Mapping[str, str]) -> bool:
-    """Whether any record has one of the scalars."""
-    return any(_of_records(row, name) for row in rows for name in names)
+def has_gates(rows: Sequence[TableRow]) -> bool:
+    """Whether any record has a gate."""
+    return _have_any(rows, GATES)
+
+
+def has_scales(rows: Sequence[TableRow]) -> bool:
+    """Whether any record has a scale of the balance."""
+    return _have_any(rows, SCALES)
 
 
 def mean_and_sd(curves: Sequence[Mapping[int, float]]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -83,6 +88,10 @@ def _draw_mean(axes: Axes, curves: Sequence[Mapping[int, float]], style: dict, n
     iterations, mean, sd = mean_and_sd(curves)
     axes.plot(iterations, mean, label=name, linewidth=1.8, **style)
     axes.fill_between(iterations, mean - sd, mean + sd, color=style["color"], alpha=0.15, lw=0)
+
+
+def _have_any(rows: Sequence[TableRow], names: Mapping[str, str]) -> bool:
+    return any(_of_records(row, name) for row in rows for name in names)
 
 
 def _of_records(row: TableRow, name: str) -> list[dict[int, float]]:

@@ -26,6 +26,11 @@ def draw_gain(path: Path, rows: Sequence[TableRow], title: str) -> None:
     save(figure, path)
 
 
+def has_gains(rows: Sequence[TableRow]) -> bool:
+    """Whether any row has a seed that the baseline has too."""
+    return any(row.gains for row in rows)
+
+
 def _draw_dots(
     values: Mapping[TableRow, Sequence[float | None]], title: str, xlabel: str
 ) -> tuple[Figure, Axes]:

@@ -1,4 +1,4 @@
-"""A table as Markdown."""
+"""Tables as Markdown: one grid's, and several side by side."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 

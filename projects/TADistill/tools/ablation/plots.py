@@ -1,23 +1,30 @@
 """Which pictures of a table there are."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NamedTuple
 
-from .curves import GATES, SCALES, draw_ap, draw_gates, draw_scales, has_any
-from .dots import draw_final, draw_gain
+from .curves import draw_ap, draw_gates, draw_scales, has_gates, has_scales
+from .dots import draw_final, draw_gain, has_gains
 from .table import TableRow
 
+
+class Kind(NamedTuple):
+    """A kind of picture.
+
+    Attributes:
+        draw: into a file, of some rows, with a title.
+        has_any: whether there is anything to draw of some rows.
+    """
+
+    draw: Callable[[Path, Sequence[TableRow], str], None]
+    has_any: Callable[[Sequence[TableRow]], bool] = bool
+
+
 KINDS = {
-    "ap": draw_ap,
-    "final": draw_final,
-    "gain": draw_gain,
-    "gates": draw_gates,
-    "scales": draw_scales,
+    "ap": Kind(draw_ap),
+    "final": Kind(draw_final),
+    "gain": Kind(draw_gain, has_gains),
+    "gates": Kind(draw_gates, has_gates),
+    "scales": Kind(draw_scales, has_scales),
 }
-PULSES = {"gates": GATES, "scales": SCALES}
-
-
-def drawable(kind: str, rows: Sequence[TableRow]) -> bool:
-    """Whether any record has what a kind of picture shows."""
-    if kind == "gain":
-        return any(row.gains for row in rows)
-    return kind not in PULSES or has_any(rows, PULSES[kind])

@@ -16,7 +16,7 @@ from pathlib import Path
 from tadistill.errors import ConfigError
 
 from .markdown import COLUMNS, commands, comparison, markdown_table
-from .plots import KINDS, drawable
+from .plots import KINDS
 from .table import TableRow, load_table
 
 MARKER = re.compile(r"<!-- (?P<kind>\w+): (?P<words>[^>]*?) -->")
@@ -72,10 +72,11 @@ def _load(records: Path, table: str) -> list[TableRow]:
 
 def _beside(words: Sequence[str], records: Path) -> str:
     end = words.index("without") if "without" in words else len(words)
-    tables = {name: _load(records, name) for name in words[:end]}
+    tables, without = {name: _load(records, name) for name in words[:end]}, words[end + 1 :]
     if not tables:
         raise _not_of_its_form("beside")
-    return comparison(tables, without=words[end + 1 :])
+    _check_names(without, [row for rows in tables.values() for row in rows])
+    return comparison(tables, without)
 
 
 def _value(rows: Sequence[TableRow], words: Sequence[str]) -> str:
@@ -94,10 +95,10 @@ def _plot(
     name, _, budget = table.partition("/")
     path = records / name / "plots" / ("_".join(filter(None, [budget, kind, *names])) + ".png")
     rows = _chosen(rows, names)
-    if not drawable(kind, rows):
+    if not KINDS[kind].has_any(rows):
         raise ConfigError(f"no record has any {kind}")
     if draw:
-        KINDS[kind](path, rows, f"{name}, {budget}" if budget else name)
+        KINDS[kind].draw(path, rows, f"{name}, {budget}" if budget else name)
     return f"![{kind}: {table}]({path.relative_to(page.parent).as_posix()})"
 
 
@@ -106,10 +107,14 @@ def _not_of_its_form(kind: str) -> ConfigError:
 
 
 def _chosen(rows: Sequence[TableRow], names: Sequence[str]) -> list[TableRow]:
+    _check_names(names, rows)
+    return [row for row in rows if not names or row.name in names]
+
+
+def _check_names(names: Sequence[str], rows: Sequence[TableRow]) -> None:
     for name in names:
         if name not in {row.name for row in rows}:
             raise ConfigError(f"there is no record of row {name!r}")
-    return [row for row in rows if not names or row.name in names]
 
 
 def write_report(records: Path, budgets: Sequence[str | None], title: str) -> Path:
@@ -128,6 +133,7 @@ def write_report(records: Path, budgets: Sequence[str | None], title: str) -> Pa
         parts += [f"## {budget}"] * bool(budget)
         parts += [f"<!-- table: {table} -->"]
         rows = load_table(records, budget)
-        parts += [f"<!-- plot: {table} {kind} -->" for kind in KINDS if drawable(kind, rows)]
+        drawable = [name for name, kind in KINDS.items() if kind.has_any(rows)]
+        parts += [f"<!-- plot: {table} {kind} -->" for kind in drawable]
     page.write_text(filled_in("\n\n".join(parts) + "\n", records.parent, page))
     return page

@@ -15,6 +15,7 @@ from .record import SCORES, read_record
 
 BASELINE = "baseline"
 DEFAULTS = "balance"  # the row that changes nothing
+TEACHER_WEIGHTS = "MODEL.TADISTILL.TEACHER.WEIGHTS"
 
 
 @dataclass(frozen=True)
@@ -151,12 +152,13 @@ def gap_closed(
 
 
 def check_alike(by_row: Mapping[str, Mapping[int | None, dict]], neutral: Sequence[str]) -> None:
-    """The seeds of a row differ in their seed alone, and all rows have the same data.
+    """The seeds of a row differ in their seed alone; all rows have the same data, and all that have
+    a teacher the same one.
 
     Raises:
         ConfigError: naming the row and what differs.
     """
-    annotations = {}
+    shared = {}
     for name, seeds in by_row.items():
         first, *others = [record["depends_on"] for record in seeds.values()]
         for other in others:
@@ -165,7 +167,8 @@ def check_alike(by_row: Mapping[str, Mapping[int | None, dict]], neutral: Sequen
             if keys:
                 raise ConfigError(f"the seeds of row {name!r} differ in {', '.join(keys)}")
         for key, value in first.items():
-            if key.startswith("annotations of ") and annotations.setdefault(key, value) != value:
+            of_all = key.startswith("annotations of ") or key == TEACHER_WEIGHTS
+            if of_all and shared.setdefault(key, value) != value:
                 raise ConfigError(f"row {name!r} has other {key} than the rows before it")
 
 
