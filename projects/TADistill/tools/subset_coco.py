@@ -11,7 +11,9 @@ import sys
 from collections.abc import Collection
 from pathlib import Path
 
-from voc_to_coco import ConversionError, read_json, read_list, refuse_existing, write_json
+from voc.coco_file import read_json, refuse_existing, write_json
+from voc.errors import ConversionError, first_few
+from voc.lists import read_list
 
 
 def subset(content: dict, names: Collection[str]) -> dict:
@@ -25,9 +27,7 @@ def subset(content: dict, names: Collection[str]) -> dict:
     unknown = sorted(wanted - {image["file_name"] for image in images})
     if unknown:
         raise ConversionError(
-            f"{len(unknown)} of {len(wanted)} names are no image's file_name: "
-            + ", ".join(unknown[:4])
-            + (", ..." if len(unknown) > 4 else "")
+            f"{len(unknown)} of {len(wanted)} names are no image's file_name: " + first_few(unknown)
         )
     ids = {image["id"] for image in images}
     annotations = [each for each in content["annotations"] if each["image_id"] in ids]
