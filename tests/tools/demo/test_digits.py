@@ -11,6 +11,7 @@ from pycocotools.coco import COCO
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "projects/TADistill/tools/demo"))
 import digits
+from handwriting.image import make_image
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +54,7 @@ def test_is_a_coco_dataset(dataset, split, count):
 def test_the_annotations_are_those_of_the_images(dataset):
     coco = COCO(str(dataset / "annotations" / "val.json"))
     for index in range(5):
-        _, boxes, classes = digits.make_image(3, "val", index)
+        _, boxes, classes = make_image(3, "val", index)
         annotations = coco.imgToAnns[index + 1]
         written = np.array([annotation["bbox"] for annotation in annotations])
         written[:, 2:] += written[:, :2]
@@ -64,8 +65,8 @@ def test_the_annotations_are_those_of_the_images(dataset):
 def test_same_seed_same_bytes_and_other_seed_other_images(dataset, tmp_path):
     digits.write_digits(tmp_path / "again", num_train=12, num_val=5, seed=3)
     assert contents(tmp_path / "again") == contents(dataset)
-    image, _, _ = digits.make_image(3, "train", 0)
-    other, _, _ = digits.make_image(4, "train", 0)
+    image, _, _ = make_image(3, "train", 0)
+    other, _, _ = make_image(4, "train", 0)
     assert image.shape != other.shape or (image != other).any()
 
 
@@ -73,43 +74,6 @@ def test_an_image_does_not_depend_on_how_many_there_are(dataset, tmp_path):
     digits.write_digits(tmp_path / "few", num_train=2, num_val=1, seed=3)
     for file in ("train/000002.jpg", "val/000001.jpg"):
         assert (tmp_path / "few" / file).read_bytes() == (dataset / file).read_bytes()
-
-
-def test_train_and_val_share_no_sample_and_leave_a_writers_gap():
-    train, val = digits.SAMPLES["train"], digits.SAMPLES["val"]
-    strokes, classes = digits.load_strokes()
-    assert val.stop == len(strokes) == len(classes)
-    assert val.start - train.stop > len(strokes) / 13  # the bundle has 13 writers
-
-
-@pytest.mark.parametrize("split", digits.SPLITS)
-def test_placed_digits_have_tight_boxes_and_stay_visible(split):
-    for seed in range(20):
-        rng = np.random.default_rng(seed)
-        placed = digits.place_digits(rng, 128, 140, digits.SAMPLES[split])
-        cover = np.zeros((128, 140))
-        for mask, (x0, y0, x1, y1), _ in reversed(placed):
-            rows, columns = np.nonzero(mask > 0.35)
-            assert (x0, y0) == (columns.min(), rows.min())
-            assert (x1, y1) == (columns.max() + 1, rows.max() + 1)
-            assert (mask * (1 - cover)).sum() >= digits.MIN_VISIBLE * mask.sum() * (1 - 1e-5)
-            cover = np.maximum(cover, mask)
-
-
-def test_every_sample_renders_at_the_smallest_size():
-    for strokes in digits.load_strokes()[0]:
-        mask = digits.render_digit(strokes, digits.HEIGHTS[0], 0.5, 0.3, 0.8, 0.42)
-        assert mask[1:-1, 1:-1].max() > 0.35
-        assert mask.min() >= 0
-        assert mask.max() <= 1
-
-
-def test_ink_stands_out_from_the_paper():
-    luma = np.array([0.299, 0.587, 0.114])
-    for palette in digits.PALETTES:
-        for ink in palette.inks:
-            for paper in palette.papers:
-                assert abs(luma @ digits.rgb(ink) - luma @ digits.rgb(paper)) > 0.25
 
 
 def test_a_complete_dataset_is_left_alone(dataset, monkeypatch):

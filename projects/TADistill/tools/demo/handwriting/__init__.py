@@ -1,0 +1,1 @@
+"""Images of handwritten digits over clutter, painted from a random stream."""
