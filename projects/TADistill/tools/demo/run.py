@@ -24,7 +24,7 @@ import torch
 from costs import measure_costs
 from detectron2.config import CfgNode, get_cfg
 from digits import CLASS_NAMES, write_digits
-from pictures import draw_results
+from picture.page import draw_results
 from rich.console import Console
 from summary import terminal_table, write_results
 
