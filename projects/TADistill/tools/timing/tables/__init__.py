@@ -1,0 +1,1 @@
+"""The tables of ``BENCHMARK.md``: each takes all that was recorded and yields its lines."""
