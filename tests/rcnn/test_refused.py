@@ -1,0 +1,77 @@
+"""What cannot be distilled is refused when the model is built."""
+
+import pytest
+from distilled import check_gradients, distilled
+from tiny import batch, save_teacher, source, step, student_cfg, teacher_cfg, term_weights
+
+from tadistill import TADistillRCNN
+from tadistill.errors import ConfigError
+from tadistill.teacher import build_teacher
+
+WITHOUT_P2 = (
+    *("MODEL.FPN.IN_FEATURES", ["res3", "res4", "res5"]),
+    *("MODEL.RPN.IN_FEATURES", ["p3", "p4", "p5", "p6"]),
+    *("MODEL.ROI_HEADS.IN_FEATURES", ["p3", "p4", "p5"]),
+    *("MODEL.ANCHOR_GENERATOR.SIZES", [[20], [32], [64], [96]]),
+)
+
+
+class TestWhatCannotBeDistilled:
+    def test_another_number_of_classes(self, teacher_files):
+        teacher = build_teacher(student_cfg(teacher_files))
+        student = student_cfg(None, "MODEL.ROI_HEADS.NUM_CLASSES", 4)
+        kwargs = TADistillRCNN.from_config(student)
+        with pytest.raises(ConfigError, match="teacher has 3 classes and the student 4"):
+            TADistillRCNN(**{**kwargs, "teacher": teacher})
+
+    def test_a_level_of_a_stride_that_the_teacher_does_not_have(self, tmp_path):
+        with pytest.raises(ConfigError) as error:
+            distilled(save_teacher(teacher_cfg(*WITHOUT_P2), tmp_path))
+        assert "MODEL.TADISTILL.FEATURE.LEVELS" in str(error.value)
+        assert "level p2 (stride 4) has no counterpart" in str(error.value)
+
+    def test_an_anchor_mask_of_a_level_without_anchors(self, teacher_files):
+        opts = ("MODEL.RPN.IN_FEATURES", ["p2", "p3", "p4"])
+        opts += ("MODEL.ANCHOR_GENERATOR.SIZES", [[20], [28], [36]])
+        opts += ("MODEL.TADISTILL.FEATURE.MASK", "anchor")
+        with pytest.raises(ConfigError, match=r"no anchors on \['p5', 'p6'\]"):
+            distilled(teacher_files, *opts)
+        levels = ("MODEL.TADISTILL.FEATURE.LEVELS", ["p2", "p4"])
+        step(distilled(teacher_files, *opts, *levels), batch())
+
+    def test_a_level_that_the_student_does_not_have(self, teacher_files):
+        with pytest.raises(ConfigError, match=r"FEATURE\.LEVELS names \['p7'\]"):
+            distilled(teacher_files, "MODEL.TADISTILL.FEATURE.LEVELS", ["p3", "p7"])
+
+    @pytest.mark.parametrize(
+        "opts",
+        [term_weights(0, 1, 1), ("MODEL.TADISTILL.FEATURE.LEVELS", ["p3", "p4", "p5"])],
+        ids=["no feature term", "only levels that both have"],
+    )
+    def test_levels_that_are_not_compared_need_no_counterpart(self, tmp_path, opts):
+        model = distilled(save_teacher(teacher_cfg(*WITHOUT_P2), tmp_path), *opts)
+        step(model, batch())
+        check_gradients(model)
+
+    @pytest.mark.parametrize(
+        ("opts", "message"),
+        [
+            (("MODEL.ROI_HEADS.NAME", "CascadeROIHeads"), "cascade"),
+            (("MODEL.ROI_BOX_HEAD.TRAIN_ON_PRED_BOXES", True), "TRAIN_ON_PRED_BOXES"),
+            (("MODEL.PROPOSAL_GENERATOR.NAME", "PrecomputedProposals"), "PROPOSAL_GENERATOR"),
+        ],
+    )
+    def test_a_student_whose_box_head_cannot_be_compared(self, teacher_files, opts, message):
+        # What Detectron2 itself asks of a cascade.
+        opts += ("MODEL.ROI_BOX_HEAD.CLS_AGNOSTIC_BBOX_REG", True)
+        opts += ("MODEL.ROI_HEADS.IOU_THRESHOLDS", [0.5])
+        with pytest.raises(ConfigError, match=message):
+            distilled(teacher_files, *opts)
+
+    def test_shared_proposals_with_a_teacher_that_has_no_rpn(self, tmp_path):
+        files = save_teacher(
+            teacher_cfg("MODEL.PROPOSAL_GENERATOR.NAME", "PrecomputedProposals"), tmp_path
+        )
+        with pytest.raises(ConfigError, match=r"PROPOSALS\.SOURCE must be \"student\""):
+            distilled(files)
+        step(distilled(files, *source("student")), batch())

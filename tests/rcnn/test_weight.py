@@ -1,0 +1,30 @@
+"""The weight w(t), and the gates' shares."""
+
+from distilled import INSTANCE_GATE, distilled
+from tiny import batch, build, same_tensors, step, student_cfg
+
+
+class TestTheWeight:
+    def test_that_nobody_sets_counts_as_one_and_is_warned_of_once(
+        self, teacher_files, tadistill_log
+    ):
+        model, told = build(student_cfg(teacher_files)), distilled(teacher_files)
+        assert same_tensors(step(model, batch()), step(told, batch()))
+        step(model, batch())
+        warnings = [r for r in tadistill_log.records if r.levelname == "WARNING"]
+        assert len(warnings) == 1
+        assert "DistillationDecayHook" in warnings[0].getMessage()
+
+    def test_is_not_missed_without_a_teacher(self, tadistill_log):
+        step(build(student_cfg(None)), batch())
+        assert not tadistill_log.records
+
+
+def test_gate_shares_are_detached_scalars_between_zero_and_one(teacher_files):
+    model = distilled(teacher_files, *INSTANCE_GATE)
+    step(model, batch())
+    assert set(model.gate_shares) == {"feature", "logit", "box"}
+    for share in model.gate_shares.values():
+        assert share.shape == ()
+        assert not share.requires_grad
+        assert 0 < share < 1
