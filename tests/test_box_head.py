@@ -1,14 +1,13 @@
-"""The interface to a model's box head: bitwise the head's own answers, and plain refusals."""
+"""The interface to a model's box head: bitwise the head's own answers, and its own losses."""
 
 import pytest
 import torch
-from detectron2.modeling import ROI_HEADS_REGISTRY, StandardROIHeads
 from detectron2.structures import Boxes, Instances
 from detectron2.utils.events import EventStorage
 from tiny import batch, build, liven, plain_cfg
 from torch import nn
 
-from tadistill.box_head import roi_losses, run_box_head, why_not_distillable
+from tadistill.box_head import roi_losses, run_box_head
 
 
 @pytest.fixture(scope="module")
@@ -72,63 +71,8 @@ def test_losses_are_those_of_the_heads_own_forward(model, features):
     assert all(torch.equal(mine[name], own[name]) for name in own)
 
 
-def heads(*opts):
-    return build(plain_cfg(*opts)).roi_heads
-
-
-class HeadsWithAForward(StandardROIHeads):
-    def _forward_box(self, features, proposals):
-        return super()._forward_box(features, proposals)
-
-
-class TestWhyNotDistillable:
-    def test_standard_heads_are(self, model):
-        assert why_not_distillable(model.roi_heads) is None
-
-    def test_a_cascade_has_several_predictors(self):
-        cascade = heads(
-            *("MODEL.ROI_HEADS.NAME", "CascadeROIHeads"),
-            *("MODEL.ROI_BOX_HEAD.CLS_AGNOSTIC_BBOX_REG", True),
-            *("MODEL.ROI_HEADS.IOU_THRESHOLDS", [0.5]),
-        )
-        assert "CascadeROIHeads" in why_not_distillable(cascade)
-        assert "cascade has several" in why_not_distillable(cascade)
-
-    def test_moved_proposals_are_named_with_their_key(self):
-        reason = why_not_distillable(heads("MODEL.ROI_BOX_HEAD.TRAIN_ON_PRED_BOXES", True))
-        assert "MODEL.ROI_BOX_HEAD.TRAIN_ON_PRED_BOXES" in reason
-
-    def test_sigmoids_are_named_with_their_key(self):
-        roi_heads = heads()
-        roi_heads.box_predictor.use_sigmoid_ce = True  # an option of newer Detectron2
-        assert "MODEL.ROI_BOX_HEAD.USE_SIGMOID_CE" in why_not_distillable(roi_heads)
-
-    def test_rotated_boxes_are_not_compared(self):
-        roi_heads = heads()
-        roi_heads.box_predictor.box2box_transform.weights = (10, 10, 5, 5, 1)
-        assert "rotated" in why_not_distillable(roi_heads)
-
-    def test_a_predictor_of_another_kind(self):
-        roi_heads = heads()
-        roi_heads.box_predictor = nn.Linear(1, 1)
-        assert "Linear" in why_not_distillable(roi_heads)
-
-    def test_heads_without_a_box_branch(self):
-        assert "no box branch" in why_not_distillable(nn.Identity())
-        with pytest.raises(TypeError, match="Identity has no box branch"):
-            run_box_head(nn.Identity(), {}, [])
-        with pytest.raises(TypeError, match="Identity has no box branch"):
-            roi_losses(nn.Identity(), {}, [], None)
-
-    def test_heads_with_a_forward_of_their_own_until_they_register_it(self):
-        ROI_HEADS_REGISTRY._do_register("HeadsWithAForward", HeadsWithAForward)
-        try:
-            roi_heads = heads("MODEL.ROI_HEADS.NAME", "HeadsWithAForward")
-        finally:
-            ROI_HEADS_REGISTRY._obj_map.pop("HeadsWithAForward")
-        reason = why_not_distillable(roi_heads)
-        assert "HeadsWithAForward has a _forward_box of its own" in reason
-        assert "register run_box_head" in reason
-        own = lambda roi_heads, features, proposals: None  # noqa: E731
-        run_box_head.register(HeadsWithAForward, own)
-        assert why_not_distillable(roi_heads) is None
+def test_heads_without_a_box_branch_are_no_ones_to_ask():
+    with pytest.raises(TypeError, match="Identity has no box branch"):
+        run_box_head(nn.Identity(), {}, [])
+    with pytest.raises(TypeError, match="Identity has no box branch"):
+        roi_losses(nn.Identity(), {}, [], None)

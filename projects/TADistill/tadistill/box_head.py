@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from functools import singledispatch
 from typing import NamedTuple
 
-from detectron2.modeling.roi_heads import FastRCNNOutputLayers, StandardROIHeads
+from detectron2.modeling.roi_heads import StandardROIHeads
 from detectron2.structures import Instances
 from torch import Tensor, nn
 
@@ -73,37 +73,3 @@ def _(roi_heads, features, sampled, outputs):
     losses.update(roi_heads._forward_mask(features, sampled))
     losses.update(roi_heads._forward_keypoint(features, sampled))
     return losses
-
-
-def why_not_distillable(roi_heads: nn.Module) -> str | None:
-    """What keeps these ROI heads from taking part, as an error message; None if nothing does."""
-    name = type(roi_heads).__name__
-    if run_box_head.dispatch(type(roi_heads)) is run_box_head.dispatch(object):
-        return f"{name} has no box branch that TADistill knows; use StandardROIHeads"
-
-    predictor = getattr(roi_heads, "box_predictor", None)
-    if not isinstance(predictor, FastRCNNOutputLayers):
-        return (
-            f"{name} predicts boxes with {type(predictor).__name__}, not with one "
-            "FastRCNNOutputLayers (a cascade has several); use StandardROIHeads"
-        )
-    if len(predictor.box2box_transform.weights) != 4:
-        return f"{name} predicts rotated boxes; TADistill compares axis-aligned ones"
-    if getattr(predictor, "use_sigmoid_ce", False):
-        return (
-            "its classes are sigmoids (MODEL.ROI_BOX_HEAD.USE_SIGMOID_CE), which have no softmax "
-            "to compare; set it to False"
-        )
-    if getattr(roi_heads, "train_on_pred_boxes", False):
-        return (
-            "MODEL.ROI_BOX_HEAD.TRAIN_ON_PRED_BOXES moves the proposals after the box head has "
-            "answered for them; set it to False"
-        )
-    if run_box_head.dispatch(type(roi_heads)) is run_box_head.dispatch(StandardROIHeads):
-        for method in ("forward", "_forward_box"):
-            if getattr(type(roi_heads), method) is not getattr(StandardROIHeads, method):
-                return (
-                    f"{name} has a {method} of its own, which a distilled step would pass by; "
-                    "register run_box_head and roi_losses for it (tadistill/box_head.py)"
-                )
-    return None

@@ -10,9 +10,9 @@ from torch import Tensor
 
 from .adapters import Adapters
 from .balance import GradientBalance
-from .box_head import roi_losses, run_box_head, why_not_distillable
+from .box_head import roi_losses, run_box_head
+from .distillable import check_anchors, check_balance, check_pair
 from .distillation import distillation_losses
-from .errors import ConfigError
 from .ground_truth import with_gt_index
 from .levels import match_levels
 from .options import DistillationOptions
@@ -70,7 +70,7 @@ class TADistillRCNN(GeneralizedRCNN):
         self._scales = Pulse()
         if teacher is None:
             return
-        self._check_student()
+        check_pair(self, teacher.model, options)
         self._levels = {}
         if options.feature.weight > 0:
             self._levels = match_levels(
@@ -78,12 +78,13 @@ class TADistillRCNN(GeneralizedRCNN):
                 teacher.model.backbone.output_shape(),
                 options.feature.levels,
             )
-            self._check_anchors()
+            if options.feature.mask == "anchor":
+                check_anchors(self, self._levels)
         # From a forked random state, for the sake of the student's; see build_teacher.
         with torch.random.fork_rng(devices=[]):
             self.adapters = Adapters(self._levels)
         if options.balance.enabled:
-            self._check_balance()
+            check_balance(self)
             self.balance = GradientBalance(options.balance, options.weights)
 
     @classmethod
@@ -224,47 +225,6 @@ class TADistillRCNN(GeneralizedRCNN):
     def _visualize(self, batched_inputs: list[dict], proposals: SharedProposals) -> None:
         if self.vis_period > 0 and get_event_storage().iter % self.vis_period == 0:
             self.visualize_training(batched_inputs, proposals.distinct())
-
-    def _check_student(self) -> None:
-        key = "MODEL.TADISTILL.PROPOSALS.SOURCE"
-        if self.proposal_generator is None:
-            raise ConfigError(
-                "the student has no RPN (MODEL.PROPOSAL_GENERATOR.NAME): TADistill shares the "
-                "proposals of one"
-            )
-        if self._options.needs_teacher_proposals and self.teacher.proposal_generator is None:
-            raise ConfigError(
-                f'the teacher has no RPN, so {key} must be "student", not '
-                f"{self._options.sharing.source!r}"
-            )
-        problem = why_not_distillable(self.roi_heads)
-        if problem:
-            raise ConfigError(f"the student cannot be distilled: {problem}")
-        student_k, teacher_k = self.roi_heads.num_classes, self.teacher.roi_heads.num_classes
-        if student_k != teacher_k:
-            raise ConfigError(
-                f"the teacher has {teacher_k} classes and the student {student_k}: their logits "
-                "cannot be compared"
-            )
-
-    def _check_anchors(self) -> None:
-        if self._options.feature.mask != "anchor":
-            return
-        without = [name for name in self._levels if name not in self.proposal_generator.in_features]
-        if without:
-            raise ConfigError(
-                "MODEL.TADISTILL.FEATURE.MASK is 'anchor', but the student's RPN has no anchors on "
-                f"{without} (MODEL.RPN.IN_FEATURES); leave these levels out of "
-                "MODEL.TADISTILL.FEATURE.LEVELS"
-            )
-
-    def _check_balance(self) -> None:
-        if not any(parameter.requires_grad for parameter in self.backbone.parameters()):
-            raise ConfigError(
-                "MODEL.TADISTILL.BALANCE measures gradients on the student's feature maps, but all "
-                "of its backbone is frozen, the FPN included: set "
-                "MODEL.TADISTILL.BALANCE.ENABLED to False"
-            )
 
     def _apply(self, fn, *args, **kwargs):
         if self._teacher is not None:

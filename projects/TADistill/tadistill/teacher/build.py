@@ -5,7 +5,7 @@ from detectron2.config import CfgNode
 from detectron2.modeling import META_ARCH_REGISTRY, GeneralizedRCNN, build_model
 
 from ..backbones import without_timm_weights
-from ..box_head import why_not_distillable
+from ..distillable import why_not_distillable
 from ..errors import ConfigError
 from ..options import TeacherOptions
 from ..weights import load_all_weights

@@ -1,0 +1,103 @@
+"""Whether a student can be distilled, and by this teacher: said when the model is built."""
+
+from collections.abc import Iterable
+
+from detectron2.modeling import GeneralizedRCNN
+from detectron2.modeling.roi_heads import FastRCNNOutputLayers, StandardROIHeads
+from torch import nn
+
+from .box_head import run_box_head
+from .errors import ConfigError
+from .options import DistillationOptions
+
+
+def check_pair(
+    student: GeneralizedRCNN, teacher: GeneralizedRCNN, options: DistillationOptions
+) -> None:
+    """Whether the two have what the terms compare, and the proposals that are asked for.
+
+    Raises:
+        ConfigError: naming what is missing, or what differs.
+    """
+    if student.proposal_generator is None:
+        raise ConfigError(
+            "the student has no RPN (MODEL.PROPOSAL_GENERATOR.NAME): TADistill shares the "
+            "proposals of one"
+        )
+    if options.needs_teacher_proposals and teacher.proposal_generator is None:
+        raise ConfigError(
+            'the teacher has no RPN, so MODEL.TADISTILL.PROPOSALS.SOURCE must be "student", not '
+            f"{options.sharing.source!r}"
+        )
+    problem = why_not_distillable(student.roi_heads)
+    if problem:
+        raise ConfigError(f"the student cannot be distilled: {problem}")
+    student_k, teacher_k = student.roi_heads.num_classes, teacher.roi_heads.num_classes
+    if student_k != teacher_k:
+        raise ConfigError(
+            f"the teacher has {teacher_k} classes and the student {student_k}: their logits "
+            "cannot be compared"
+        )
+
+
+def check_anchors(student: GeneralizedRCNN, levels: Iterable[str]) -> None:
+    """Whether the student's RPN has anchors on ``levels``, for the mask "anchor".
+
+    Raises:
+        ConfigError: naming the levels without.
+    """
+    without = [name for name in levels if name not in student.proposal_generator.in_features]
+    if without:
+        raise ConfigError(
+            "MODEL.TADISTILL.FEATURE.MASK is 'anchor', but the student's RPN has no anchors on "
+            f"{without} (MODEL.RPN.IN_FEATURES); leave these levels out of "
+            "MODEL.TADISTILL.FEATURE.LEVELS"
+        )
+
+
+def check_balance(student: GeneralizedRCNN) -> None:
+    """Whether there are gradients for the balance to measure.
+
+    Raises:
+        ConfigError: if all of the backbone is frozen.
+    """
+    if not any(parameter.requires_grad for parameter in student.backbone.parameters()):
+        raise ConfigError(
+            "MODEL.TADISTILL.BALANCE measures gradients on the student's feature maps, but all "
+            "of its backbone is frozen, the FPN included: set "
+            "MODEL.TADISTILL.BALANCE.ENABLED to False"
+        )
+
+
+def why_not_distillable(roi_heads: nn.Module) -> str | None:
+    """What keeps these ROI heads from taking part, as an error message; None if nothing does."""
+    name = type(roi_heads).__name__
+    if run_box_head.dispatch(type(roi_heads)) is run_box_head.dispatch(object):
+        return f"{name} has no box branch that TADistill knows; use StandardROIHeads"
+
+    predictor = getattr(roi_heads, "box_predictor", None)
+    if not isinstance(predictor, FastRCNNOutputLayers):
+        return (
+            f"{name} predicts boxes with {type(predictor).__name__}, not with one "
+            "FastRCNNOutputLayers (a cascade has several); use StandardROIHeads"
+        )
+    if len(predictor.box2box_transform.weights) != 4:
+        return f"{name} predicts rotated boxes; TADistill compares axis-aligned ones"
+    if getattr(predictor, "use_sigmoid_ce", False):
+        return (
+            "its classes are sigmoids (MODEL.ROI_BOX_HEAD.USE_SIGMOID_CE), which have no softmax "
+            "to compare; set it to False"
+        )
+    if getattr(roi_heads, "train_on_pred_boxes", False):
+        return (
+            "MODEL.ROI_BOX_HEAD.TRAIN_ON_PRED_BOXES moves the proposals after the box head has "
+            "answered for them; set it to False"
+        )
+    if run_box_head.dispatch(type(roi_heads)) is run_box_head.dispatch(StandardROIHeads):
+        for method in ("forward", "_forward_box"):
+            if getattr(type(roi_heads), method) is not getattr(StandardROIHeads, method):
+                return (
+                    f"{name} has a {method} of its own, which a distilled step would pass by; "
+                    "register run_box_head and roi_losses for it (tadistill/box_head.py)"
+                )
+    return None
