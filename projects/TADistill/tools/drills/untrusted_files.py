@@ -3,9 +3,9 @@
     python projects/TADistill/tools/drills/untrusted_files.py --json FILE
 
 First each file is opened without care, to see that its code does run. Then each goes through each
-door, in this process, as ``train_net.py`` and ``export_student.py`` open it; and one a door through
-these programs themselves. The table is written as JSON. Exits with 1 if any code ran, or a file
-was not refused by its name. Takes some minutes; needs what the demo needs.
+door, in this process, as ``train_net.py`` and the exports open it; and one a door through these
+programs themselves. The table is written as JSON. Exits with 1 if any code ran, or a file was not
+refused by its name. Takes some minutes; needs what the demo needs, timm and onnxruntime.
 """
 
 import argparse
@@ -29,6 +29,7 @@ from detectron2.config import CfgNode, get_cfg
 from detectron2.modeling import build_model
 
 from tadistill import add_tadistill_config
+from tadistill.backbones import TIMM_FPN
 from tadistill.data import register_coco
 from tadistill.engine import TADistillTrainer, evaluate_student, evaluate_teacher
 from tadistill.engine.evaluation import load_student
@@ -41,6 +42,7 @@ import digits
 REPO = Path(__file__).resolve().parents[4]
 CONFIG = "configs/demo/distilled.yaml"
 TEACHER = "MODEL.TADISTILL.TEACHER"
+SMALL_TIMM_MODEL = "test_efficientnet"
 PACKAGES = ("torch", "numpy", "detectron2", "fvcore", "PyYAML", "safetensors")
 SECONDS_TO_RUN = 10  # that code which was started gets before it counts as one that did not run
 
@@ -63,11 +65,12 @@ class Doors:
         return {
             f"{TEACHER}.WEIGHTS": self._teacher,
             "--eval-teacher": self._evaluated_teacher,
+            "MODEL.TIMM.WEIGHTS": self._backbone,
             "MODEL.WEIGHTS": self._start,
             "--resume": self._resume,
             "--eval-only": self._evaluate,
             "--eval-only --resume": self._evaluate_last,
-            "export_student.py": lambda path: load_student(self._cfg, str(path), "CHECKPOINT"),
+            "export_student.py, export_onnx.py": self._export,
         }
 
     def with_teacher(self, **keys: str) -> CfgNode:
@@ -81,6 +84,13 @@ class Doors:
 
     def _evaluated_teacher(self, path: Path) -> None:
         evaluate_teacher(self.with_teacher(WEIGHTS=str(path)))
+
+    def _backbone(self, path: Path) -> None:
+        cfg = self._trainer.cfg.clone()
+        cfg.MODEL.BACKBONE.NAME = TIMM_FPN
+        cfg.MODEL.TIMM.NAME = SMALL_TIMM_MODEL
+        cfg.MODEL.TIMM.WEIGHTS = str(path)
+        build_model(cfg)
 
     def _start(self, path: Path) -> None:
         self._trainer.cfg.MODEL.WEIGHTS = str(path)
@@ -98,6 +108,9 @@ class Doors:
     def _evaluate_last(self, path: Path) -> None:
         self._make_last(path)
         evaluate_student(self._cfg, str(self._directory), resume=True)
+
+    def _export(self, path: Path) -> None:
+        load_student(self._cfg, str(path), "CHECKPOINT")
 
     def _make_last(self, path: Path) -> None:
         (self._directory / "last_checkpoint").write_text(os.path.relpath(path, self._directory))
@@ -202,6 +215,10 @@ def program_table(directory: Path, data: Path) -> dict:
         "--eval-teacher": train_net(
             "--eval-teacher", f"{TEACHER}.WEIGHTS", weights, "OUTPUT_DIR", fresh
         ),
+        "MODEL.TIMM.WEIGHTS": train_net(
+            *("MODEL.BACKBONE.NAME", TIMM_FPN, "MODEL.TIMM.NAME", SMALL_TIMM_MODEL),
+            *("MODEL.TIMM.WEIGHTS", weights, "OUTPUT_DIR", fresh),
+        ),
         "MODEL.WEIGHTS": train_net("MODEL.WEIGHTS", weights, "OUTPUT_DIR", fresh),
         "--resume": train_net("--resume", "OUTPUT_DIR", str(run)),
         "--eval-only": train_net("--eval-only", "MODEL.WEIGHTS", weights, "OUTPUT_DIR", fresh),
@@ -209,6 +226,10 @@ def program_table(directory: Path, data: Path) -> dict:
         "export_student.py": [
             *("projects/TADistill/tools/export_student.py", weights),
             *("--config-file", str(run / "config.yaml"), "--output", fresh),
+        ],
+        "export_onnx.py": [
+            *("projects/TADistill/tools/export_onnx.py", str(run / "config.yaml")),
+            *(f"{data}/val/{digits.image_name(0)}", "--weights", weights),
         ],
         "--config-file": train_net(config=str(bad_config)),
         f"{TEACHER}.CONFIG_FILE": train_net(
