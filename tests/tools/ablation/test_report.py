@@ -65,6 +65,26 @@ def test_tables_side_by_side_say_what_rows_have_beside_the_defaults(fill_in, rec
     assert fill_in("<!-- beside: toy other without alone -->").splitlines() == lines[:-1]
 
 
+def test_tables_side_by_side_as_a_picture(fill_in, recorded, monkeypatch):
+    saved = []
+    monkeypatch.setattr(Figure, "savefig", lambda figure, *args, **kwargs: saved.append(figure))
+    (recorded / "balance_0.json").write_text(json.dumps(record("balance", 0, 14.0)))
+    other = recorded.parent / "other"
+    other.mkdir()
+    for name, seed, ap in (("all", 1, 19.0), ("balance", 0, 18.0), ("balance", 1, 20.0)):
+        (other / f"{name}_{seed}.json").write_text(json.dumps(record(name, seed, ap)))
+    text = fill_in("<!-- beside_plot: toy other -->")
+    path = "recorded/plots/beside_toy_other.png"
+    assert text == f"![beside the defaults: toy, other]({path})"
+    dots = [
+        [list(line.get_xdata()) for line in axes.lines if line.get_marker() == "o"]
+        for axes in saved[0].axes
+    ]
+    assert dots == [[[-1.0]], [[-1.0]]]
+    names = [[label.get_text() for label in axes.get_yticklabels()] for axes in saved[0].axes]
+    assert names == [["all"], [""]]
+
+
 def test_the_command_leaves_row_and_seed_open(fill_in):
     command = fill_in("<!-- command: toy -->")
     assert "--rows ROW \\\n    --seeds SEED" in command
@@ -122,9 +142,13 @@ def test_band_of_a_curve():
 @pytest.mark.parametrize(
     ("marker", "message"),
     [
-        ("<!-- tabel: toy -->", "there is no such marker; there are table, beside, plot"),
+        (
+            "<!-- tabel: toy -->",
+            "there is no such marker; there are table, beside, beside_plot, plot",
+        ),
         ("<!-- table:  -->", "it must be table: NAME"),
         ("<!-- beside: without all -->", "it must be beside: NAME"),
+        ("<!-- beside_plot: toy -->", "no table has a row with a seed of the defaults"),
         ("<!-- beside: toy without none -->", "there is no record of row 'none'"),
         ("<!-- table: nothing -->", "there is no record in"),
         ("<!-- table: toy none -->", "there is no record of row 'none'"),

@@ -1,4 +1,6 @@
-"""Pictures with a line a row and a dot a seed: the last AP, and what it is over the baseline's."""
+"""Pictures with a line a row and a dot a seed: the last AP, and what it is over the baseline's or
+beside the defaults'.
+"""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -6,7 +8,8 @@ from pathlib import Path
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from .canvas import BASELINE_COLOUR, draw_teacher, new_axes, save, styles_of
+from .canvas import BASELINE_COLOUR, COLOURS, draw_teacher, new_axes, save, styles_of
+from .comparison import Comparison
 from .table import TableRow, spread
 
 
@@ -31,6 +34,21 @@ def has_gains(rows: Sequence[TableRow]) -> bool:
     return any(row.gains for row in rows)
 
 
+def draw_comparison(path: Path, comparison: Comparison) -> None:
+    """Of several tables, axes each: the AP beside the defaults' with the same seed."""
+    columns = len(comparison.headings)
+    figure = Figure(figsize=(2.5 + 3.5 * columns, 1.5 + 0.32 * len(comparison.names)))
+    for place, heading in enumerate(comparison.headings, start=1):
+        axes = new_axes(figure, heading, "AP beside the defaults", "", (1, columns, place), "x")
+        for height, name in enumerate(comparison.names):
+            row = comparison.rows.get((name, heading))
+            if row:
+                _draw_row(axes, height, list(row.beside_defaults.values()), COLOURS[0])
+        axes.axvline(0, color=BASELINE_COLOUR, linewidth=1)
+        _name_rows(axes, comparison.names if place == 1 else [""] * len(comparison.names))
+    save(figure, path)
+
+
 def _draw_dots(
     values: Mapping[TableRow, Sequence[float | None]], title: str, xlabel: str
 ) -> tuple[Figure, Axes]:
@@ -41,11 +59,19 @@ def _draw_dots(
     figure = Figure(figsize=(10, 1.5 + 0.32 * len(known)))
     axes = new_axes(figure, title, xlabel, "", grid="x")
     for height, (row, of_row) in enumerate(known.items()):
-        colour, over_seeds = styles[row]["color"], spread(of_row)
-        middle, sd = over_seeds.mean, over_seeds.sd or 0
-        axes.plot([middle] * 2, [height - 0.3, height + 0.3], color=colour, linewidth=2)
-        axes.barh(height, 2 * sd, 0.6, middle - sd, color=colour, alpha=0.2)
-        axes.plot(of_row, [height] * len(of_row), "o", color=colour, markersize=4)
-    axes.set_yticks(range(len(known)), [row.name for row in known])
-    axes.set_ylim(len(known) - 0.4, -0.6)
+        _draw_row(axes, height, of_row, styles[row]["color"])
+    _name_rows(axes, [row.name for row in known])
     return figure, axes
+
+
+def _draw_row(axes: Axes, height: int, of_seeds: Sequence[float], colour: str) -> None:
+    over_seeds = spread(of_seeds)
+    middle, sd = over_seeds.mean, over_seeds.sd or 0
+    axes.plot([middle] * 2, [height - 0.3, height + 0.3], color=colour, linewidth=2)
+    axes.barh(height, 2 * sd, 0.6, middle - sd, color=colour, alpha=0.2)
+    axes.plot(of_seeds, [height] * len(of_seeds), "o", color=colour, markersize=4)
+
+
+def _name_rows(axes: Axes, names: Sequence[str]) -> None:
+    axes.set_yticks(range(len(names)), names)
+    axes.set_ylim(len(names) - 0.4, -0.6)

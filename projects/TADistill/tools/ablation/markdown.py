@@ -1,8 +1,9 @@
 """Tables as Markdown: one grid's, and several side by side."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from .command import TOOL
+from .comparison import Comparison
 from .record import SCORES
 from .table import DEFAULTS, Spread, TableRow, spread
 
@@ -61,33 +62,21 @@ def markdown_table(rows: Sequence[TableRow]) -> str:
     return "\n".join([*lines, "", legend(rows)])
 
 
-def comparison(tables: Mapping[str, Sequence[TableRow]], without: Collection[str] = ()) -> str:
-    """What each row has beside the defaults, in several tables: a column each.
-
-    Args:
-        tables: by their heading. A row that the tables before do not have comes behind the one that
-            it follows in its own.
-        without: names of rows that are not to be compared.
-    """
-    order, firsts, cells = [DEFAULTS], {DEFAULTS: "**the defaults, over the baseline**"}, {}
-    for heading, rows in tables.items():
-        place = 0
-        for row in rows:
-            if row.name == DEFAULTS:
-                cells[row.name, heading] = _paired(row, row.gains)
-            elif row.beside_defaults and row.name not in without:
-                cells[row.name, heading] = _paired(row, row.beside_defaults)
-                if row.name not in firsts:
-                    firsts[row.name] = _name_and_title(row)
-                    order.insert(place + 1, row.name)
-                place = order.index(row.name)
+def comparison_table(comparison: Comparison) -> str:
+    """A column a table; in the first line what the defaults have over the baseline."""
     lines = [
-        "| | " + " | ".join(f"`{heading}`" for heading in tables) + " |",
-        "| --- |" + " ---: |" * len(tables),
+        "| | " + " | ".join(f"`{heading}`" for heading in comparison.headings) + " |",
+        "| --- |" + " ---: |" * len(comparison.headings),
     ]
-    for name in order:
-        found = (cells.get((name, heading), NOTHING) for heading in tables)
-        lines.append(f"| {firsts[name]} | " + " | ".join(found) + " |")
+    for name in (DEFAULTS, *comparison.names):
+        rows = [comparison.rows.get((name, heading)) for heading in comparison.headings]
+        if name == DEFAULTS:
+            first = "**the defaults, over the baseline**"
+            cells = [_paired(row, row.gains) if row else NOTHING for row in rows]
+        else:
+            first = next(_name_and_title(row) for row in rows if row)
+            cells = [_paired(row, row.beside_defaults) if row else NOTHING for row in rows]
+        lines.append(f"| {first} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
 

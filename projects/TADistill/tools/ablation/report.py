@@ -3,6 +3,7 @@
 <!-- table: digits/long -->               the table of recorded/ablations/digits/long
 <!-- table: digits/long teacher all -->   some rows of it
 <!-- beside: digits/long demo -->         what their rows have beside the defaults, side by side
+<!-- beside_plot: digits/long demo -->    the same as a picture, a dot a seed
 <!-- plot: digits/long ap -->             ap, final, gain, gates or scales; rows can be named too
 <!-- command: digits/long -->             what runs a row of it again
 <!-- value: digits/long all AP -->        one cell, by its column's name in markdown.py
@@ -15,7 +16,9 @@ from pathlib import Path
 
 from tadistill.errors import ConfigError
 
-from .markdown import COLUMNS, commands, comparison, markdown_table
+from .comparison import Comparison, compare
+from .dots import draw_comparison
+from .markdown import COLUMNS, commands, comparison_table, markdown_table
 from .plots import KINDS
 from .table import TableRow, load_table
 
@@ -23,6 +26,7 @@ MARKER = re.compile(r"<!-- (?P<kind>\w+): (?P<words>[^>]*?) -->")
 FORMS = {
     "table": "table: NAME[/BUDGET] [ROW …]",
     "beside": "beside: NAME[/BUDGET] … [without ROW …]",
+    "beside_plot": "beside_plot: NAME[/BUDGET] … [without ROW …]",
     "plot": f"plot: NAME[/BUDGET] {'|'.join(KINDS)} [ROW …]",
     "command": "command: NAME[/BUDGET]",
     "value": f"value: NAME[/BUDGET] ROW {'|'.join(COLUMNS)}",
@@ -52,7 +56,9 @@ def _fill_in(found: re.Match, records: Path, page: Path, draw: bool) -> str:
         if not words:
             raise _not_of_its_form(kind)
         if kind == "beside":
-            return _beside(words, records)
+            return comparison_table(_comparison(kind, words, records))
+        if kind == "beside_plot":
+            return _comparison_plot(_comparison(kind, words, records), records, page, draw)
         rows = _load(records, words[0])
         if kind == "table":
             return markdown_table(_chosen(rows, words[1:]))
@@ -70,13 +76,23 @@ def _load(records: Path, table: str) -> list[TableRow]:
     return load_table(records / name, budget or None)
 
 
-def _beside(words: Sequence[str], records: Path) -> str:
+def _comparison(kind: str, words: Sequence[str], records: Path) -> Comparison:
     end = words.index("without") if "without" in words else len(words)
     tables, without = {name: _load(records, name) for name in words[:end]}, words[end + 1 :]
     if not tables:
-        raise _not_of_its_form("beside")
+        raise _not_of_its_form(kind)
     _check_names(without, [row for rows in tables.values() for row in rows])
-    return comparison(tables, without)
+    return compare(tables, without)
+
+
+def _comparison_plot(comparison: Comparison, records: Path, page: Path, draw: bool) -> str:
+    if not comparison.names:
+        raise ConfigError("no table has a row with a seed of the defaults")
+    name = "_".join(heading.replace("/", "-") for heading in comparison.headings)
+    path = records / "plots" / f"beside_{name}.png"
+    if draw:
+        draw_comparison(path, comparison)
+    return _shown(f"beside the defaults: {', '.join(comparison.headings)}", path, page)
 
 
 def _value(rows: Sequence[TableRow], words: Sequence[str]) -> str:
@@ -99,7 +115,11 @@ def _plot(
         raise ConfigError(f"no record has any {kind}")
     if draw:
         KINDS[kind].draw(path, rows, f"{name}, {budget}" if budget else name)
-    return f"![{kind}: {table}]({path.relative_to(page.parent).as_posix()})"
+    return _shown(f"{kind}: {table}", path, page)
+
+
+def _shown(words: str, path: Path, page: Path) -> str:
+    return f"![{words}]({path.relative_to(page.parent).as_posix()})"
 
 
 def _not_of_its_form(kind: str) -> ConfigError:
