@@ -48,7 +48,7 @@ def test_figures_in_a_sentence(fill_in):
     assert fill_in(text) == "AP 14.5 ± 2.1, that is +3.5 ± 0.7."
 
 
-def test_tables_side_by_side_say_what_rows_have_beside_the_defaults(fill_in, recorded):
+def test_tables_side_by_side_say_what_rows_have_over_the_defaults(fill_in, recorded):
     (recorded / "balance_0.json").write_text(json.dumps(record("balance", 0, 14.0)))
     other = recorded.parent / "other"
     other.mkdir()
@@ -58,7 +58,7 @@ def test_tables_side_by_side_say_what_rows_have_beside_the_defaults(fill_in, rec
         "| | `toy` | `other` |",
         "| --- | ---: | ---: |",
         "| **the defaults, over the baseline** | +4.0 | - |",
-        "| `all` all terms | -1.0 (n = 1) | -1.0 |",
+        "| `all` all terms | -1.0 | -1.0 |",
         "| `alone` | - | -3.0 |",
     ]
     assert fill_in("<!-- beside: toy other -->").splitlines() == lines
@@ -75,7 +75,7 @@ def test_tables_side_by_side_as_a_picture(fill_in, recorded, monkeypatch):
         (other / f"{name}_{seed}.json").write_text(json.dumps(record(name, seed, ap)))
     text = fill_in("<!-- beside_plot: toy other -->")
     path = "recorded/plots/beside_toy_other.png"
-    assert text == f"![beside the defaults: toy, other]({path})"
+    assert text == f"![over the defaults: toy, other]({path})"
     dots = [
         [list(line.get_xdata()) for line in axes.lines if line.get_marker() == "o"]
         for axes in saved[0].axes

@@ -1,4 +1,4 @@
-"""Several tables side by side: what their rows have beside the defaults."""
+"""Several tables side by side: what their rows have over the defaults."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass

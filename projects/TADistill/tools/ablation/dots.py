@@ -1,5 +1,5 @@
 """Pictures with a line a row and a dot a seed: the last AP, and what it is over the baseline's or
-beside the defaults'.
+the defaults'.
 """
 
 from collections.abc import Mapping, Sequence
@@ -35,11 +35,11 @@ def has_gains(rows: Sequence[TableRow]) -> bool:
 
 
 def draw_comparison(path: Path, comparison: Comparison) -> None:
-    """Of several tables, axes each: the AP beside the defaults' with the same seed."""
+    """Of several tables, axes each: the AP over the defaults' with the same seed."""
     columns = len(comparison.headings)
     figure = Figure(figsize=(2.5 + 3.5 * columns, 1.5 + 0.32 * len(comparison.names)))
     for place, heading in enumerate(comparison.headings, start=1):
-        axes = new_axes(figure, heading, "AP beside the defaults", "", (1, columns, place), "x")
+        axes = new_axes(figure, heading, "AP over the defaults", "", (1, columns, place), "x")
         for height, name in enumerate(comparison.names):
             row = comparison.rows.get((name, heading))
             if row:

@@ -20,9 +20,10 @@ def cell(value: Spread | None, form: str = "{:.1f}", with_sd: bool = True) -> st
     return text
 
 
-def _paired(row: TableRow, differences: Mapping[int, float]) -> str:
-    over_seeds, of_row = spread(differences.values()), row.scores["AP"]
-    fewer = over_seeds is not None and of_row is not None and over_seeds.n < of_row.n
+def _paired(differences: Mapping[int, float], of: Spread | None) -> str:
+    """Differences by seed; with their number where there are fewer than values ``of``."""
+    over_seeds = spread(differences.values())
+    fewer = over_seeds is not None and of is not None and over_seeds.n < of.n
     return cell(over_seeds, "{:+.1f}") + (f" (n = {over_seeds.n})" if fewer else "")
 
 
@@ -30,8 +31,8 @@ def _paired(row: TableRow, differences: Mapping[int, float]) -> str:
 COLUMNS: dict[str, tuple[str, Callable[[TableRow], str]]] = {
     "n": ("n", lambda row: NOTHING if row.is_teacher else str(len(row.records))),
     "AP": ("AP", lambda row: cell(row.scores["AP"])),
-    "gain": ("over the baseline", lambda row: _paired(row, row.gains)),
-    "beside": ("beside the defaults", lambda row: _paired(row, row.beside_defaults)),
+    "gain": ("over the baseline", lambda row: _paired(row.gains, row.scores["AP"])),
+    "beside": ("over the defaults", lambda row: _paired(row.beside_defaults, row.scores["AP"])),
     "gap": (
         "gap closed",
         lambda row: NOTHING if row.gap_closed is None else f"{row.gap_closed:.2f}",
@@ -68,15 +69,19 @@ def comparison_table(comparison: Comparison) -> str:
         "| | " + " | ".join(f"`{heading}`" for heading in comparison.headings) + " |",
         "| --- |" + " ---: |" * len(comparison.headings),
     ]
-    for name in (DEFAULTS, *comparison.names):
-        rows = [comparison.rows.get((name, heading)) for heading in comparison.headings]
-        if name == DEFAULTS:
-            first = "**the defaults, over the baseline**"
-            cells = [_paired(row, row.gains) if row else NOTHING for row in rows]
-        else:
-            first = next(_name_and_title(row) for row in rows if row)
-            cells = [_paired(row, row.beside_defaults) if row else NOTHING for row in rows]
-        lines.append(f"| {first} | " + " | ".join(cells) + " |")
+    defaults = {
+        heading: comparison.rows.get((DEFAULTS, heading)) for heading in comparison.headings
+    }
+    cells = [_paired(row.gains, row.scores["AP"]) if row else NOTHING for row in defaults.values()]
+    lines.append("| **the defaults, over the baseline** | " + " | ".join(cells) + " |")
+    for name in comparison.names:
+        rows = {heading: comparison.rows.get((name, heading)) for heading in comparison.headings}
+        cells = [
+            _paired(row.beside_defaults, defaults[heading].scores["AP"]) if row else NOTHING
+            for heading, row in rows.items()
+        ]
+        title = next(_name_and_title(row) for row in rows.values() if row)
+        lines.append(f"| {title} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
 
@@ -91,7 +96,7 @@ def legend(rows: Sequence[TableRow]) -> str:
     iterations = sorted({record["iterations"] for record in records if "iterations" in record})
     return (
         f"{' or '.join(f'{i:,}' for i in iterations)} iterations. AP: mean ± sample standard "
-        "deviation over n seeds. Over the baseline, beside the defaults (`balance`): paired by "
+        "deviation over n seeds. Over the baseline, over the defaults (`balance`): paired by "
         "seed. Gap closed: (row - baseline) / (teacher - baseline). MiB: peak memory. "
         f"On {'; '.join(machines)}."
     )

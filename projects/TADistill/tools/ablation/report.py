@@ -2,7 +2,7 @@
 
 <!-- table: digits/long -->               the table of recorded/ablations/digits/long
 <!-- table: digits/long teacher all -->   some rows of it
-<!-- beside: digits/long demo -->         what their rows have beside the defaults, side by side
+<!-- beside: digits/long demo -->         what their rows have over the defaults, side by side
 <!-- beside_plot: digits/long demo -->    the same as a picture, a dot a seed
 <!-- plot: digits/long ap -->             ap, final, gain, gates or scales; rows can be named too
 <!-- command: digits/long -->             what runs a row of it again
@@ -92,7 +92,7 @@ def _comparison_plot(comparison: Comparison, records: Path, page: Path, draw: bo
     path = records / "plots" / f"beside_{name}.png"
     if draw:
         draw_comparison(path, comparison)
-    return _shown(f"beside the defaults: {', '.join(comparison.headings)}", path, page)
+    return _shown(f"over the defaults: {', '.join(comparison.headings)}", path, page)
 
 
 def _value(rows: Sequence[TableRow], words: Sequence[str]) -> str:
