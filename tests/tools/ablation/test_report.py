@@ -192,3 +192,14 @@ class TestTheResultsInTheRepository:
         for path in results.RECORDS.rglob("*.json"):
             record = json.loads(path.read_text(), parse_constant=refuse)
             assert record["fingerprint"] == digest(record["depends_on"]), path
+
+    def test_students_on_the_test_photos_are_those_of_the_validation_photos(self):
+        again = sorted((results.RECORDS / "bccd_near_test").glob("*_seed*.json"))
+        assert len(again) == 6
+        for path in again:
+            scored_on_test, first = (
+                json.loads((results.RECORDS / grid / path.name).read_text())
+                for grid in ("bccd_near_test", "bccd_near")
+            )
+            for curves in ("losses", "gates"):
+                assert scored_on_test[curves] == first[curves], path.name

@@ -1,17 +1,12 @@
 """What the demo says that an iteration costs."""
 
-import sys
-from pathlib import Path
-
+import costs
 import pytest
 from detectron2.checkpoint import DetectionCheckpointer
 from tiny import build, student_cfg
 
 from tadistill.balance import GradientBalance
 from tadistill.data import register_coco
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "projects/TADistill/tools/demo"))
-import costs
 
 pytestmark = pytest.mark.usefixtures("registered_datasets")
 

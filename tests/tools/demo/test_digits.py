@@ -1,17 +1,13 @@
 """The demo's data set: deterministic, valid COCO, tight boxes, nothing overwritten."""
 
 import json
-import sys
-from pathlib import Path
 
 import cv2
+import digits
 import numpy as np
 import pytest
-from pycocotools.coco import COCO
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "projects/TADistill/tools/demo"))
-import digits
 from handwriting.image import make_image
+from pycocotools.coco import COCO
 
 
 @pytest.fixture(scope="module")

@@ -1,12 +1,7 @@
 """The demo's images: who wrote which, tight boxes, digits that can be seen."""
 
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "projects/TADistill/tools/demo"))
 from handwriting.palettes import PALETTES, rgb
 from handwriting.placing import HEIGHTS, MIN_VISIBLE, place_digits
 from handwriting.strokes import SAMPLES, SPLITS, load_strokes, render_digit

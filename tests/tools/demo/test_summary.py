@@ -1,13 +1,8 @@
 """The demo's table: means, spreads and the one sentence that matters."""
 
 import json
-import sys
-from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "projects/TADistill/tools/demo"))
-
 import summary
 
 

@@ -1,12 +1,7 @@
 """Detections are judged as COCO judges them."""
 
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[4] / "projects/TADistill/tools/demo"))
 from picture.judging import judge_detections
 
 A, B = [10, 10, 50, 50], [60, 60, 100, 110]

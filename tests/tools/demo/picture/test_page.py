@@ -1,18 +1,13 @@
 """The demo's picture: boxes have their verdict's colour, and the page the README's width."""
 
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
-from PIL import Image
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[4] / "projects/TADistill/tools/demo"))
 from picture.detections import CORRECT, MISSED, WRONG, draw_detections
 from picture.page import WIDTH, draw_results
 from picture.palette import MODELS
+from PIL import Image
 
 A, B = [10, 10, 50, 50], [60, 60, 100, 110]
 

@@ -1,12 +1,7 @@
 """Curves as numbers."""
 
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[4] / "projects/TADistill/tools/demo"))
 from picture.series import mean_curve, running_mean, spread_labels
 
 
