@@ -36,6 +36,7 @@ def test_rows_of_another_file_come_first_unless_they_are_here_too(tmp_path):
     rows = grid(tmp_path, "rows_from: choices.yaml\nrows: {c: {}, a: {SEED: 3}}").rows
     assert list(rows) == ["a", "b", "c"]
     assert [rows[name].overrides.get("SEED") for name in rows] == [3, 2, None]
+    assert list(grid(tmp_path, "rows_from: choices.yaml").rows) == ["a", "b"]
 
 
 @pytest.mark.parametrize(

@@ -108,6 +108,8 @@ def _read(path: Path) -> tuple[dict, dict[str, Row]]:
         raise ConfigError(f"--grid {path} cannot be read: {error.strerror}") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ConfigError(f"--grid {path} is not YAML: {error}") from error
+    if isinstance(content, dict) and "rows_from" in content:
+        content = {"rows": {}, **content}
     if not isinstance(content, dict) or not isinstance(content.get("rows"), dict):
         raise ConfigError(f"--grid {path} has no rows: it wants a mapping, rows: {{name: …}}")
     header = {word: content[word] for word in content if word != "rows"}
