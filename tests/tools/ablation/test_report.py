@@ -85,6 +85,53 @@ def test_tables_side_by_side_as_a_picture(fill_in, recorded, monkeypatch):
     assert names == [["all"], [""]]
 
 
+@pytest.fixture
+def two_settings(recorded):
+    """``toy`` with the defaults, and ``long`` without a teacher, with a patient baseline."""
+    for seed, ap in enumerate([13.0, 14.0, 18.0]):
+        (recorded / f"balance_{seed}.json").write_text(json.dumps(record("balance", seed, ap)))
+    long = recorded.parent / "long"
+    long.mkdir()
+    for name, ap in (("baseline", 16.0), ("balance", 20.0), ("baseline_longer", 17.0)):
+        iterations = {"iterations": 3000 if name == "baseline_longer" else 2000}
+        (long / f"{name}.json").write_text(json.dumps(record(name, 0, ap, **iterations)))
+
+
+def test_settings_in_a_line_each(fill_in, two_settings):
+    assert fill_in("<!-- overview: toy toy+long long -->").splitlines()[2:] == [
+        "| toy | 1,000 | 16.0 | 12.0 ± 2.0 | 15.0 ± 2.6 | +3.0 ± 1.0 | 0.75 | - | - |",
+        "| toy | 1,000 | 16.0 | 12.0 ± 2.0 | 15.0 ± 2.6 | +3.0 ± 1.0 | 0.75 "
+        "| 16.0 (n = 1) (2,000 iterations) | -3.0 (n = 1) |",
+        "| long | 2,000 | - | 16.0 (n = 1) | 20.0 (n = 1) | +4.0 | - "
+        "| 17.0 (n = 1) (3,000 iterations) | +3.0 |",
+    ]
+
+
+def test_settings_as_a_picture(fill_in, two_settings, monkeypatch):
+    saved = []
+    monkeypatch.setattr(Figure, "savefig", lambda figure, *args, **kwargs: saved.append(figure))
+    path = "recorded/plots/overview.png"
+    assert fill_in("<!-- overview_plot: toy+long long -->").endswith(f"({path})")
+    (axes,) = saved[0].axes
+    dots = [
+        (line.get_label(), list(line.get_xdata()))
+        for line in axes.lines
+        if line.get_marker() == "o" or line.get_label() == "teacher"
+    ]
+    in_the_time = "baseline in the time of distilled"
+    assert dots == [
+        ("baseline", [10.0, 12.0, 14.0]),
+        ("distilled", [13.0, 14.0, 18.0]),
+        (in_the_time, [16.0]),
+        ("teacher", [16.0, 16.0]),
+        ("baseline", [16.0]),
+        ("distilled", [20.0]),
+        (in_the_time, [17.0]),
+    ]
+    names = [label.get_text() for label in axes.get_yticklabels()]
+    assert names == ["toy\n1,000 iterations", "long\n2,000 iterations"]
+
+
 def test_the_command_leaves_row_and_seed_open(fill_in):
     command = fill_in("<!-- command: toy -->")
     assert "--rows ROW \\\n    --seeds SEED" in command
@@ -144,11 +191,13 @@ def test_band_of_a_curve():
     [
         (
             "<!-- tabel: toy -->",
-            "there is no such marker; there are table, beside, beside_plot, plot",
+            "there is no such marker; there are table, beside, beside_plot, overview",
         ),
         ("<!-- table:  -->", "it must be table: NAME"),
         ("<!-- beside: without all -->", "it must be beside: NAME"),
         ("<!-- beside_plot: toy -->", "no table has a row with a seed of the defaults"),
+        ("<!-- overview: toy -->", "toy: there is no record of row 'balance'"),
+        ("<!-- overview:  -->", "it must be overview: NAME"),
         ("<!-- beside: toy without none -->", "there is no record of row 'none'"),
         ("<!-- table: nothing -->", "there is no record in"),
         ("<!-- table: toy none -->", "there is no record of row 'none'"),

@@ -1,5 +1,5 @@
-"""Pictures with a line a row and a dot a seed: the last AP, and what it is over the baseline's or
-the defaults'.
+"""Pictures with a line a row and a dot a seed: the last AP, what it is over the baseline's or the
+defaults', and the last AP of several tables.
 """
 
 from collections.abc import Mapping, Sequence
@@ -8,9 +8,25 @@ from pathlib import Path
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from .canvas import BASELINE_COLOUR, COLOURS, draw_teacher, new_axes, save, styles_of
+from .canvas import (
+    BASELINE_COLOUR,
+    COLOURS,
+    TEACHER_COLOUR,
+    draw_teacher,
+    new_axes,
+    save,
+    styles_of,
+)
 from .comparison import Comparison
-from .table import TableRow, spread
+from .overview import Setting
+from .table import TableRow, aps_by_seed, spread
+
+# What a setting has, and the colour and the height of each about the setting's own.
+PARTS = {
+    "baseline": (BASELINE_COLOUR, -0.25),
+    "distilled": (COLOURS[0], 0.0),
+    "baseline in the time of distilled": (COLOURS[1], 0.25),
+}
 
 
 def draw_final(path: Path, rows: Sequence[TableRow], title: str) -> None:
@@ -49,6 +65,29 @@ def draw_comparison(path: Path, comparison: Comparison) -> None:
     save(figure, path)
 
 
+def draw_overview(path: Path, settings: Sequence[Setting]) -> None:
+    """Of each setting the last AP of its students, one below the other, and of its teacher."""
+    figure = Figure(figsize=(10, 1.5 + 0.62 * len(settings)))
+    axes = new_axes(figure, "", "AP", "", grid="x")
+    for height, setting in enumerate(settings):
+        rows = (setting.baseline, setting.distilled, setting.patient)
+        for row, (label, (colour, above)) in zip(rows, PARTS.items(), strict=True):
+            if row:
+                aps = list(aps_by_seed(row.records).values())
+                _draw_row(axes, height + above, aps, colour, 0.11, label)
+        if setting.teacher:
+            ap = setting.teacher.scores["AP"].mean
+            axes.plot(
+                [ap] * 2,
+                [height - 0.36, height + 0.36],
+                color=TEACHER_COLOUR,
+                linestyle="--",
+                label="teacher",
+            )
+    _name_rows(axes, [f"{s.title}\n{s.iterations:,} iterations" for s in settings])
+    save(figure, path)
+
+
 def _draw_dots(
     values: Mapping[TableRow, Sequence[float | None]], title: str, xlabel: str
 ) -> tuple[Figure, Axes]:
@@ -64,12 +103,20 @@ def _draw_dots(
     return figure, axes
 
 
-def _draw_row(axes: Axes, height: int, of_seeds: Sequence[float], colour: str) -> None:
+def _draw_row(
+    axes: Axes,
+    height: float,
+    of_seeds: Sequence[float],
+    colour: str,
+    half: float = 0.3,
+    label: str | None = None,
+) -> None:
+    """``half``: of the bar's height."""
     over_seeds = spread(of_seeds)
     middle, sd = over_seeds.mean, over_seeds.sd or 0
-    axes.plot([middle] * 2, [height - 0.3, height + 0.3], color=colour, linewidth=2)
-    axes.barh(height, 2 * sd, 0.6, middle - sd, color=colour, alpha=0.2)
-    axes.plot(of_seeds, [height] * len(of_seeds), "o", color=colour, markersize=4)
+    axes.plot([middle] * 2, [height - half, height + half], color=colour, linewidth=2)
+    axes.barh(height, 2 * sd, 2 * half, middle - sd, color=colour, alpha=0.2)
+    axes.plot(of_seeds, [height] * len(of_seeds), "o", color=colour, markersize=4, label=label)
 
 
 def _name_rows(axes: Axes, names: Sequence[str]) -> None:

@@ -1,9 +1,10 @@
-"""Tables as Markdown: one grid's, and several side by side."""
+"""Tables as Markdown: one grid's, several side by side, and several in a line each."""
 
 from collections.abc import Callable, Mapping, Sequence
 
 from .command import TOOL
 from .comparison import Comparison
+from .overview import Setting, iterations_of
 from .record import SCORES
 from .table import DEFAULTS, Spread, TableRow, spread
 
@@ -85,6 +86,33 @@ def comparison_table(comparison: Comparison) -> str:
     return "\n".join(lines)
 
 
+def overview_table(settings: Sequence[Setting]) -> str:
+    """A line a setting."""
+    lines = [
+        "| | iterations | teacher | baseline | distilled | over the baseline | gap closed "
+        "| baseline in the time of distilled | distilled over that |",
+        "| --- |" + " ---: |" * 8,
+    ]
+    for setting in settings:
+        distilled, patient = setting.distilled, setting.patient
+        in_the_time = NOTHING
+        if patient:
+            in_the_time = f"{_ap(patient)} ({iterations_of(patient):,} iterations)"
+        cells = [
+            setting.title,
+            f"{setting.iterations:,}",
+            _ap(setting.teacher) if setting.teacher else NOTHING,
+            _ap(setting.baseline),
+            _ap(distilled),
+            COLUMNS["gain"][1](distilled),
+            COLUMNS["gap"][1](distilled),
+            in_the_time,
+            _paired(setting.over_patient, distilled.scores["AP"]),
+        ]
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
 def legend(rows: Sequence[TableRow]) -> str:
     """What the columns mean, and the machines."""
     records = [record for row in rows for record in row.records.values()]
@@ -112,6 +140,12 @@ def commands(rows: Sequence[TableRow]) -> str:
     assert TOOL in words
     command = " ".join(words).replace(" --", " \\\n    --")
     return f"```bash\n{command}\n```"
+
+
+def _ap(row: TableRow) -> str:
+    """With the number of seeds where there are not at least three."""
+    few = not row.is_teacher and len(row.records) < 3
+    return cell(row.scores["AP"]) + (f" (n = {len(row.records)})" if few else "")
 
 
 def _name_and_title(row: TableRow) -> str:

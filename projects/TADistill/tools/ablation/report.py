@@ -4,6 +4,10 @@
 <!-- table: digits/long teacher all -->   some rows of it
 <!-- beside: digits/long demo -->         what their rows have over the defaults, side by side
 <!-- beside_plot: digits/long demo -->    the same as a picture, a dot a seed
+<!-- overview: digits/short demo -->      their defaults beside baseline and teacher, a line each
+<!-- overview: a/short+a/long demo -->    likewise; for the first the baseline of a/long is the one
+                                          that takes about as long as its distilled student
+<!-- overview_plot: digits/short demo --> the same as a picture, a dot a seed
 <!-- plot: digits/long ap -->             ap, final, gain, gates or scales; rows can be named too
 <!-- command: digits/long -->             what runs a row of it again
 <!-- value: digits/long all AP -->        one cell, by its column's name in markdown.py
@@ -17,8 +21,9 @@ from pathlib import Path
 from tadistill.errors import ConfigError
 
 from .comparison import Comparison, compare
-from .dots import draw_comparison
-from .markdown import COLUMNS, commands, comparison_table, markdown_table
+from .dots import draw_comparison, draw_overview
+from .markdown import COLUMNS, commands, comparison_table, markdown_table, overview_table
+from .overview import Setting, load_setting
 from .plots import KINDS
 from .table import TableRow, load_table
 
@@ -27,6 +32,8 @@ FORMS = {
     "table": "table: NAME[/BUDGET] [ROW …]",
     "beside": "beside: NAME[/BUDGET] … [without ROW …]",
     "beside_plot": "beside_plot: NAME[/BUDGET] … [without ROW …]",
+    "overview": "overview: NAME[/BUDGET][+NAME/BUDGET] …",
+    "overview_plot": "overview_plot: NAME[/BUDGET][+NAME/BUDGET] …",
     "plot": f"plot: NAME[/BUDGET] {'|'.join(KINDS)} [ROW …]",
     "command": "command: NAME[/BUDGET]",
     "value": f"value: NAME[/BUDGET] ROW {'|'.join(COLUMNS)}",
@@ -59,6 +66,10 @@ def _fill_in(found: re.Match, records: Path, page: Path, draw: bool) -> str:
             return comparison_table(_comparison(kind, words, records))
         if kind == "beside_plot":
             return _comparison_plot(_comparison(kind, words, records), records, page, draw)
+        if kind == "overview":
+            return overview_table([_setting(word, records) for word in words])
+        if kind == "overview_plot":
+            return _overview_plot([_setting(word, records) for word in words], records, page, draw)
         rows = _load(records, words[0])
         if kind == "table":
             return markdown_table(_chosen(rows, words[1:]))
@@ -93,6 +104,18 @@ def _comparison_plot(comparison: Comparison, records: Path, page: Path, draw: bo
     if draw:
         draw_comparison(path, comparison)
     return _shown(f"over the defaults: {', '.join(comparison.headings)}", path, page)
+
+
+def _setting(word: str, records: Path) -> Setting:
+    table, _, longer = word.partition("+")
+    return load_setting(table, _load(records, table), _load(records, longer) if longer else None)
+
+
+def _overview_plot(settings: Sequence[Setting], records: Path, page: Path, draw: bool) -> str:
+    path = records / "plots" / "overview.png"
+    if draw:
+        draw_overview(path, settings)
+    return _shown("AP of baseline, distilled student and teacher, by setting", path, page)
 
 
 def _value(rows: Sequence[TableRow], words: Sequence[str]) -> str:

@@ -81,7 +81,7 @@ def load_table(records: Path, budget: str | None = None) -> list[TableRow]:
     found = [r for r in found if r["budget"] == budget or r["evaluates_teacher"]]
     if not any(record["budget"] == budget for record in found):
         raise ConfigError(f"there is no record in {records / (budget or '')}")
-    grid = _grid_of(found)
+    grid = grid_of(found)
     order = [*(grid.rows if grid else ()), *sorted({record["row"] for record in found})]
     by_row: dict[str, dict[int | None, dict]] = {name: {} for name in order}
     for record in found:
@@ -101,7 +101,7 @@ def summarised(
         by_row: the records; the baseline's row is called "baseline", the defaults' "balance".
         titles: by row; of other rows that of their records.
     """
-    baseline, defaults = (_aps(by_row.get(name, {})) for name in (BASELINE, DEFAULTS))
+    baseline, defaults = (aps_by_seed(by_row.get(name, {})) for name in (BASELINE, DEFAULTS))
     teacher = next(
         (r["scores"]["AP"] for seeds in by_row.values() for r in seeds.values() if _of_teacher(r)),
         None,
@@ -110,7 +110,7 @@ def summarised(
     for name, seeds in by_row.items():
         of_row = list(seeds.values())
         compared = name != BASELINE and not any(map(_of_teacher, of_row))
-        aps = _aps(seeds)
+        aps = aps_by_seed(seeds)
         rows.append(
             TableRow(
                 name=name,
@@ -138,6 +138,12 @@ def spread(values: Iterable[float | None]) -> Spread | None:
 def differences(aps: Mapping[int, float], others: Mapping[int, float]) -> dict[int, float]:
     """What a row has over another, by seed: of the seeds that both have."""
     return {seed: aps[seed] - others[seed] for seed in sorted(aps.keys() & others.keys())}
+
+
+def aps_by_seed(records: Mapping[int | None, dict]) -> dict[int, float]:
+    """The AP of a row's records, of those that have any."""
+    aps = {seed: record["scores"]["AP"] for seed, record in records.items()}
+    return {seed: ap for seed, ap in aps.items() if ap is not None}
 
 
 def gap_closed(
@@ -172,15 +178,11 @@ def check_alike(by_row: Mapping[str, Mapping[int | None, dict]], neutral: Sequen
                 raise ConfigError(f"row {name!r} has other {key} than the rows before it")
 
 
-def _aps(seeds: Mapping[int | None, dict]) -> dict[int, float]:
-    aps = {seed: record["scores"]["AP"] for seed, record in seeds.items()}
-    return {seed: ap for seed, ap in aps.items() if ap is not None}
+def grid_of(records: Sequence[dict]) -> Grid | None:
+    """The grid that the last of the records names; None if it is gone."""
+    path = REPO / records[-1]["grid"]
+    return load_grid(path) if path.is_file() else None
 
 
 def _of_teacher(record: dict) -> bool:
     return record["evaluates_teacher"]
-
-
-def _grid_of(records: Sequence[dict]) -> Grid | None:
-    path = REPO / records[-1]["grid"]
-    return load_grid(path) if path.is_file() else None
