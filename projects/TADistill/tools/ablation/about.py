@@ -11,7 +11,16 @@ import detectron2
 import torch
 from trainings import REPO, cores
 
-PACKAGES = ("torch", "torchvision", "detectron2", "numpy", "timm", "pycocotools")
+PACKAGES = (
+    "torch",
+    "torchvision",
+    "detectron2",
+    "numpy",
+    "timm",
+    "pycocotools",
+    "pillow",  # resizes the images
+    "opencv-python",  # wrote those of the demo
+)
 
 
 def about(device: str, threads: int, at_once: int) -> dict:
@@ -51,9 +60,11 @@ def versions() -> dict:
 
 @cache
 def machine(device: str) -> dict:
-    """Processor, cores, memory and, if the run is on one, the GPU."""
+    """Processor, its vectors, cores, memory and, if the run is on one, the GPU."""
     described = {
         "processor": _processor(),
+        # Which of torch's kernels: another width of vectors sums in another order.
+        "vectors": torch.backends.cpu.get_cpu_capability(),
         "cores": cores(),
         "memory_gib": round(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30, 1),
         "gpu": None,
