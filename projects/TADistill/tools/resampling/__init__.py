@@ -1,0 +1,1 @@
+"""Detectors compared on images like those of a validation set, by drawing them anew."""
