@@ -20,7 +20,7 @@ from pathlib import Path
 
 from ablation.about import git_state, versions
 from ablation.record import write_record
-from resampling.comparison import CERTAINTY, Comparison, compare
+from resampling.bootstrap import CERTAINTY, PairedBootstrap, paired_bootstrap
 from resampling.detector import Detector, read_annotations
 from rich.progress import track
 
@@ -59,25 +59,25 @@ def paired(first: list[Path], second: list[Path]) -> list[tuple[Path, Path]]:
     return list(zip(first * (pairs // len(first)), second * (pairs // len(second)), strict=True))
 
 
-def lines(comparison: Comparison) -> list[str]:
+def lines(result: PairedBootstrap) -> list[str]:
     """For a reader."""
-    sides = zip(*comparison.aps, strict=True)
+    sides = zip(*result.aps, strict=True)
     first, second = (" ".join(f"{ap:.1f}" for ap in side) for side in sides)
     text = [f"AP of --first: {first}", f"AP of --second: {second}"]
-    if comparison.sd_over_pairs is not None:
-        by_pair = ", ".join(f"{value:+.1f}" for value in comparison.by_pair)
+    if result.sd_over_pairs is not None:
+        by_pair = ", ".join(f"{value:+.1f}" for value in result.by_pair)
         text += [
-            f"{len(comparison.aps)} pairs: {by_pair}; standard deviation over them "
-            f"{comparison.sd_over_pairs:.1f}"
+            f"{len(result.aps)} pairs: {by_pair}; standard deviation over them "
+            f"{result.sd_over_pairs:.1f}"
         ]
-    for name, of in {"all classes": comparison.overall, **comparison.by_class}.items():
+    for name, of in {"all classes": result.overall, **result.by_class}.items():
         text += [
             f"{name}: {of.mean:+.1f} AP; over images: standard deviation "
             f"{of.sd_over_images:.1f}, {CERTAINTY:.0%} between {of.low:+.1f} and {of.high:+.1f}, "
-            f"ahead in {of.ahead:.0%} of {comparison.draws:,} draws of {comparison.images} images"
+            f"ahead in {of.ahead:.0%} of {result.draws:,} draws of {result.images} images"
         ]
-    if comparison.standard_error is not None:
-        text += [f"standard error by images and pairs: {comparison.standard_error:.1f} AP"]
+    if result.standard_error is not None:
+        text += [f"standard error by images and pairs: {result.standard_error:.1f} AP"]
     return text
 
 
@@ -90,7 +90,7 @@ def main(args: argparse.Namespace) -> None:
     paths = paired(args.first, args.second)
     annotations = read_annotations(args.annotations)
     detectors = {path: Detector(annotations, path) for pair in paths for path in pair}
-    comparison = compare(
+    result = paired_bootstrap(
         [(detectors[first], detectors[second]) for first, second in paths],
         len(annotations.getImgIds()),
         len(annotations.getAnnIds()),
@@ -98,9 +98,9 @@ def main(args: argparse.Namespace) -> None:
         args.seed,
         partial(track, description="Draws", transient=True),
     )
-    print(*lines(comparison), sep="\n")
+    print(*lines(result), sep="\n")
     if args.json:
-        write_record(args.json, {"title": args.title, **comparison.as_dict(), **about(args)})
+        write_record(args.json, {"title": args.title, **result.as_dict(), **about(args)})
         print(f"Written: {args.json}")
 
 

@@ -43,6 +43,27 @@ def test_rows_of_a_table_can_be_chosen(fill_in):
     assert "gap closed |" not in text
 
 
+def test_bootstraps_have_a_line_each(fill_in, recorded):
+    folder = recorded.parent / "bootstraps"
+    folder.mkdir()
+    overall = {"mean": 2.0, "sd_over_images": 0.81, "low": 0.42, "high": 3.6, "ahead": 0.99}
+    found = {
+        "title": "over the teacher",
+        "images": 87,
+        "aps": [[50.0, 51.0], [50.0, 53.0]],
+        "by_pair": [1.0, 3.0],
+        "overall": overall,
+        "standard_error": 1.29,
+    }
+    (folder / "val.json").write_text(json.dumps(found))
+    lines = fill_in("<!-- bootstraps: val -->").splitlines()
+    assert lines[2:] == [
+        "| over the teacher | 87 | 50.0 | 52.0 ± 1.4 | +2.0 ± 1.4 | 0.8 | +0.4 to +3.6 | 1.3 |"
+    ]
+    with pytest.raises(ConfigError, match=r"there is no .*test\.json"):
+        fill_in("<!-- bootstraps: val test -->")
+
+
 def test_figures_in_a_sentence(fill_in):
     text = "AP <!-- value: toy all AP -->, that is <!-- value: toy all gain -->."
     assert fill_in(text) == "AP 14.5 ± 2.1, that is +3.5 ± 0.7."

@@ -8,6 +8,7 @@
 <!-- overview: a/short+a/long demo -->    likewise; for the first the baseline of a/long is the one
                                           that takes about as long as its distilled student
 <!-- overview_plot: digits/short demo --> the same as a picture, a dot a seed
+<!-- bootstraps: val test -->            what compare.py wrote to recorded/ablations/bootstraps
 <!-- plot: digits/long ap -->             ap, final, gain, gates or scales; rows can be named too
 <!-- command: digits/long -->             what runs a row of it again
 <!-- value: digits/long all AP -->        one cell, by its column's name in markdown.py
@@ -20,6 +21,7 @@ from pathlib import Path
 
 from tadistill.errors import ConfigError
 
+from .bootstraps import bootstrap_table
 from .comparison import Comparison, compare
 from .dots import draw_comparison, draw_overview
 from .markdown import COLUMNS, commands, comparison_table, markdown_table, overview_table
@@ -34,6 +36,7 @@ FORMS = {
     "beside_plot": "beside_plot: NAME[/BUDGET] … [without ROW …]",
     "overview": "overview: NAME[/BUDGET][+NAME/BUDGET] …",
     "overview_plot": "overview_plot: NAME[/BUDGET][+NAME/BUDGET] …",
+    "bootstraps": "bootstraps: NAME …",
     "plot": f"plot: NAME[/BUDGET] {'|'.join(KINDS)} [ROW …]",
     "command": "command: NAME[/BUDGET]",
     "value": f"value: NAME[/BUDGET] ROW {'|'.join(COLUMNS)}",
@@ -70,6 +73,8 @@ def _fill_in(found: re.Match, records: Path, page: Path, draw: bool) -> str:
             return overview_table([_setting(word, records) for word in words])
         if kind == "overview_plot":
             return _overview_plot([_setting(word, records) for word in words], records, page, draw)
+        if kind == "bootstraps":
+            return bootstrap_table(records / "bootstraps", words)
         rows = _load(records, words[0])
         if kind == "table":
             return markdown_table(_chosen(rows, words[1:]))

@@ -31,8 +31,8 @@ class Difference:
 
 
 @dataclass(frozen=True)
-class Comparison:
-    """Of pairs of detectors, such as trainings with the same seed.
+class PairedBootstrap:
+    """Of pairs of detectors, as trainings with the same seed.
 
     Attributes:
         images: how many.
@@ -76,15 +76,15 @@ class Comparison:
         }
 
 
-def compare(
+def paired_bootstrap(
     pairs: Sequence[tuple[Detector, Detector]],
     images: int,
     boxes: int,
     draws: int,
     seed: int = 0,
     progress: Callable[[Iterable[int]], Iterable[int]] = iter,
-) -> Comparison:
-    """A paired bootstrap over images: in each draw all detectors are scored on the same images.
+) -> PairedBootstrap:
+    """In each draw all detectors are scored on the same images.
 
     Args:
         pairs: at least one; a detector may be in several.
@@ -106,7 +106,7 @@ def compare(
     first, second = (np.nanmean(side, 1).tolist() for side in aps)
     overall, *by_class = map(_difference, _differences(aps), drawn.T)
     classes = zip(pairs[0][0].classes, by_class, strict=True)
-    return Comparison(
+    return PairedBootstrap(
         images,
         boxes,
         list(zip(first, second, strict=True)),
