@@ -9,23 +9,26 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from .table import BASELINE, TableRow
+from .table import BASELINE, DEFAULTS, PATIENT, TableRow
 
 # Okabe and Ito's colours, which most colour-blind readers can tell apart.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8C6D1F")
 BASELINE_COLOUR, TEACHER_COLOUR, GRID = "#1E1E1E", "#6B6B6B", "#E4E4E4"
+OWN_COLOURS = {BASELINE: BASELINE_COLOUR, DEFAULTS: COLOURS[0], PATIENT: COLOURS[1]}
 DASHES = ("-", "--", ":", "-.")
 STYLE = {"font.size": 11, "axes.edgecolor": "#B5B5B5", "text.color": BASELINE_COLOUR}
 DPI = 110
 
 
 def styles_of(rows: Sequence[TableRow]) -> dict[TableRow, Mapping[str, str]]:
-    """Colour and dashes of the rows that were trained; the baseline's are always the same."""
+    """Colour and dashes of the rows that were trained. Those of the rows that most pictures have
+    are the same in all of them.
+    """
     styles = {}
-    others = cycle(product(DASHES, COLOURS))
+    others = cycle(product(DASHES, COLOURS[2:]))
     for row in rows:
-        if row.name == BASELINE:
-            styles[row] = {"color": BASELINE_COLOUR, "linestyle": "-"}
+        if row.name in OWN_COLOURS:
+            styles[row] = {"color": OWN_COLOURS[row.name], "linestyle": "-"}
         elif not row.is_teacher:
             dashes, colour = next(others)
             styles[row] = {"color": colour, "linestyle": dashes}
@@ -69,18 +72,26 @@ def draw_teacher(rows: Sequence[TableRow], line) -> None:
             line(row.scores["AP"].mean, color=TEACHER_COLOUR, linestyle="--", label=row.name)
 
 
-def save(figure: Figure, path: Path) -> None:
-    """With one legend for all axes, of which one may lack a row that another has."""
+def save(figure: Figure, path: Path, legend_above: bool = False) -> None:
+    """With one legend for all axes, of which one may lack a row that another has.
+
+    Args:
+        figure: to be saved.
+        path: of the file.
+        legend_above: the last axes, in one line, instead of at their right.
+    """
+    place = {"loc": "center left", "bbox_to_anchor": (1.01, 0.5)}
+    if legend_above:
+        place = {"loc": "lower left", "bbox_to_anchor": (0, 1.0), "ncols": 4}
     labelled = [axes.get_legend_handles_labels() for axes in figure.axes]
     by_label = {label: handle for pair in labelled for handle, label in zip(*pair, strict=True)}
     if by_label:
         figure.axes[-1].legend(
             by_label.values(),
             by_label.keys(),
-            loc="center left",
-            bbox_to_anchor=(1.01, 0.5),
             frameon=False,
-            fontsize=9,
+            fontsize=10,
+            **place,
         )
     path.parent.mkdir(parents=True, exist_ok=True)
     FigureCanvasAgg(figure)

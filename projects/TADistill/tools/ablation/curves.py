@@ -13,9 +13,9 @@ from .table import TableRow
 
 GATES = {"gate_logit": "logit gate", "gate_box": "box gate", "gate_feature": "feature gate"}
 SCALES = {
-    "balance_feature": "feature term times",
-    "balance_logit": "logit term times",
-    "balance_box": "box term times",
+    "balance_feature": "scale of the feature term",
+    "balance_logit": "scale of the logit term",
+    "balance_box": "scale of the box term",
 }
 
 
@@ -32,12 +32,12 @@ def draw_ap(path: Path, rows: Sequence[TableRow], title: str) -> None:
 
 def draw_gates(path: Path, rows: Sequence[TableRow], title: str) -> None:
     """The share of regions in which the teacher won, over the iterations: each row's mean."""
-    _draw_pulses(path, rows, title, GATES, "share", ylim=(0, 1))
+    _draw_pulses(path, rows, title, GATES, "share where the teacher is better", ylim=(0, 1))
 
 
 def draw_scales(path: Path, rows: Sequence[TableRow], title: str) -> None:
     """What the balance multiplies each term by, over the iterations: each row's mean."""
-    _draw_pulses(path, rows, title, SCALES, "factor", yscale="log")
+    _draw_pulses(path, rows, title, SCALES, "scale", yscale="log")
 
 
 def has_gates(rows: Sequence[TableRow]) -> bool:

@@ -19,13 +19,13 @@ from .canvas import (
 )
 from .comparison import Comparison
 from .overview import Setting
-from .table import TableRow, aps_by_seed, spread
+from .table import BASELINE, DEFAULTS, TableRow, aps_by_seed, spread
 
 # What a setting has, and the colour and the height of each about the setting's own.
 PARTS = {
     "baseline": (BASELINE_COLOUR, -0.25),
     "distilled": (COLOURS[0], 0.0),
-    "baseline in the time of distilled": (COLOURS[1], 0.25),
+    "baseline, about as much time": (COLOURS[1], 0.25),
 }
 
 
@@ -51,23 +51,29 @@ def has_gains(rows: Sequence[TableRow]) -> bool:
 
 
 def draw_comparison(path: Path, comparison: Comparison) -> None:
-    """Of several tables, axes each: the AP over the defaults' with the same seed."""
-    columns = len(comparison.headings)
-    figure = Figure(figsize=(2.5 + 3.5 * columns, 1.5 + 0.32 * len(comparison.names)))
+    """Of several tables, axes each: the AP over the defaults' with the same seed, of the baseline
+    first.
+    """
+    columns, names = len(comparison.headings), [BASELINE, *comparison.names]
+    figure = Figure(figsize=(2.5 + 3.5 * columns, 1.5 + 0.32 * len(names)))
     for place, heading in enumerate(comparison.headings, start=1):
         axes = new_axes(figure, heading, "AP over the defaults", "", (1, columns, place), "x")
-        for height, name in enumerate(comparison.names):
+        defaults = comparison.rows[DEFAULTS, heading]
+        if defaults.gains:
+            behind = [-gain for gain in defaults.gains.values()]
+            _draw_row(axes, 0, behind, BASELINE_COLOUR)
+        for height, name in enumerate(comparison.names, start=1):
             row = comparison.rows.get((name, heading))
             if row:
                 _draw_row(axes, height, list(row.beside_defaults.values()), COLOURS[0])
         axes.axvline(0, color=BASELINE_COLOUR, linewidth=1)
-        _name_rows(axes, comparison.names if place == 1 else [""] * len(comparison.names))
+        _name_rows(axes, names if place == 1 else [""] * len(names))
     save(figure, path)
 
 
 def draw_overview(path: Path, settings: Sequence[Setting]) -> None:
     """Of each setting the last AP of its students, one below the other, and of its teacher."""
-    figure = Figure(figsize=(10, 1.5 + 0.62 * len(settings)))
+    figure = Figure(figsize=(8, 1.5 + 0.62 * len(settings)))
     axes = new_axes(figure, "", "AP", "", grid="x")
     for height, setting in enumerate(settings):
         rows = (setting.baseline, setting.distilled, setting.patient)
@@ -85,7 +91,7 @@ def draw_overview(path: Path, settings: Sequence[Setting]) -> None:
                 label="teacher",
             )
     _name_rows(axes, [f"{s.title}\n{s.iterations:,} iterations" for s in settings])
-    save(figure, path)
+    save(figure, path, legend_above=True)
 
 
 def _draw_dots(
@@ -111,12 +117,20 @@ def _draw_row(
     half: float = 0.3,
     label: str | None = None,
 ) -> None:
-    """``half``: of the bar's height."""
+    """``half``: of the bar's height. A single seed is hollow."""
     over_seeds = spread(of_seeds)
     middle, sd = over_seeds.mean, over_seeds.sd or 0
     axes.plot([middle] * 2, [height - half, height + half], color=colour, linewidth=2)
     axes.barh(height, 2 * sd, 2 * half, middle - sd, color=colour, alpha=0.2)
-    axes.plot(of_seeds, [height] * len(of_seeds), "o", color=colour, markersize=4, label=label)
+    axes.plot(
+        of_seeds,
+        [height] * len(of_seeds),
+        "o",
+        color=colour,
+        markersize=4,
+        fillstyle="none" if over_seeds.n == 1 else "full",
+        label=label,
+    )
 
 
 def _name_rows(axes: Axes, names: Sequence[str]) -> None:

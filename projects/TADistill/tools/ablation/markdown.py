@@ -42,8 +42,6 @@ COLUMNS: dict[str, tuple[str, Callable[[TableRow], str]]] = {
         score: (score, lambda row, score=score: cell(row.scores[score], with_sd=False))
         for score in SCORES[1:]
     },
-    "seconds": ("s/it", lambda row: cell(row.seconds_per_iteration, "{:.3f}", with_sd=False)),
-    "memory": ("MiB", lambda row: cell(row.memory_mib, "{:.0f}", with_sd=False)),
 }
 
 
@@ -125,7 +123,7 @@ def legend(rows: Sequence[TableRow]) -> str:
     return (
         f"{' or '.join(f'{i:,}' for i in iterations)} iterations. AP: mean ± sample standard "
         "deviation over n seeds. Over the baseline, over the defaults (`balance`): paired by "
-        "seed. Gap closed: (row - baseline) / (teacher - baseline). MiB: peak memory. "
+        "seed. Gap closed: (row - baseline) / (teacher - baseline). "
         f"On {'; '.join(machines)}."
     )
 

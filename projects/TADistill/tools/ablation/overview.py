@@ -7,9 +7,7 @@ from dataclasses import dataclass
 
 from tadistill.errors import ConfigError
 
-from .table import BASELINE, DEFAULTS, TableRow, aps_by_seed, differences, grid_of
-
-PATIENT = "baseline_longer"
+from .table import BASELINE, DEFAULTS, PATIENT, TableRow, aps_by_seed, differences, grid_of
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from .record import SCORES, read_record
 
 BASELINE = "baseline"
 DEFAULTS = "balance"  # the row that changes nothing
+PATIENT = "baseline_longer"  # for about the time that the defaults take
 TEACHER_WEIGHTS = "MODEL.TADISTILL.TEACHER.WEIGHTS"
 
 
@@ -47,8 +48,6 @@ class TableRow:
         beside_defaults: AP over that of the row with the defaults, likewise.
         gap_closed: (row - baseline) / (teacher - baseline), of the mean AP over the seeds that
             row and baseline both have; None where there is no gap.
-        seconds_per_iteration: None of a teacher.
-        memory_mib: peak; of the GPU if it was on one, else of the process.
     """
 
     name: str
@@ -58,8 +57,6 @@ class TableRow:
     gains: dict[int, float]
     beside_defaults: dict[int, float]
     gap_closed: float | None
-    seconds_per_iteration: Spread | None
-    memory_mib: Spread | None
 
     @property
     def is_teacher(self) -> bool:
@@ -120,8 +117,6 @@ def summarised(
                 gains=differences(aps, baseline) if compared else {},
                 beside_defaults=differences(aps, defaults) if compared and name != DEFAULTS else {},
                 gap_closed=gap_closed(aps, baseline, teacher) if compared else None,
-                seconds_per_iteration=spread(r.get("seconds_per_iteration") for r in of_row),
-                memory_mib=spread(r["cuda_max_memory_mib"] or r["peak_rss_mib"] for r in of_row),
             )
         )
     return rows
