@@ -1,4 +1,4 @@
-"""The decay hook: w(t) from the iteration alone, and the method's pulse in the event storage."""
+"""The decay hook: w(t) from the iteration alone, and gates and scales in the event storage."""
 
 import pytest
 import torch
@@ -81,7 +81,7 @@ def test_a_resumed_training_has_the_weights_of_an_uninterrupted_one(schedule):
     assert before.weights + after.weights == whole.weights
 
 
-def test_writes_the_pulse_of_the_gates():
+def test_writes_the_shares_of_the_gates():
     _, trainer = run(DistillationDecayHook(), 0, 3)
     histories = trainer.storage.histories()
     assert [value for value, _ in histories["tad/decay"].values()] == [1.0, 0.5, 0.0]
@@ -160,7 +160,7 @@ def test_a_plain_detector_is_refused_before_any_step():
     assert "MODEL.META_ARCHITECTURE" in str(error.value)
 
 
-def test_without_a_teacher_there_is_no_pulse_to_write():
+def test_without_a_teacher_there_are_no_shares_to_write():
     model, trainer = run(DistillationDecayHook(), 0, 2, build(student_cfg(None)))
     assert model.teacher is None
     names = trainer.storage.histories()

@@ -14,10 +14,10 @@ from tadistill.adapters import Adapters
 from tadistill.box_head import BoxHeadOutputs
 from tadistill.distillation import distillation_losses
 from tadistill.ground_truth import with_gt_index
+from tadistill.host_scalars import HostScalars
 from tadistill.levels import LevelPair
 from tadistill.options import BoxOptions, DistillationOptions, FeatureOptions, LogitOptions
 from tadistill.proposals import share_proposals
-from tadistill.pulse import Pulse
 
 K = 3
 SIZE = (64, 96)
@@ -182,12 +182,12 @@ def test_torch_itself_sees_no_wait_on_a_gpu(form):
         def all_of_it():
             _, losses, shares = ours.run()
             sum(losses.values()).backward()
-            return Pulse(shares)
+            return HostScalars(shares)
 
         all_of_it()  # libraries that are loaded at their first use may wait
         torch.cuda.set_sync_debug_mode("error")
         try:
-            pulse = all_of_it()
+            scalars = all_of_it()
         finally:
             torch.cuda.set_sync_debug_mode("default")
-    assert all(0 <= share <= 1 for share in pulse.read().values())
+    assert all(0 <= share <= 1 for share in scalars.read().values())

@@ -40,7 +40,7 @@ def distillation_losses(
     gt_instances: Sequence[Instances],
     anchors: Mapping[str, Tensor] | None = None,
 ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-    """The terms that weigh anything, times their lambda but not w(t), and the pulse of their gates.
+    """The terms that weigh anything, times their lambda but not w(t), and their gates' shares.
 
     Computed in float32, whatever autocast does around it. In a distributed training each process
     calls this in each step, since they count ``N_l`` together: see :mod:`tadistill.normalizers`.

@@ -1,4 +1,4 @@
-"""The Detectron2 hook that drives w(t) and writes the method's pulse."""
+"""The Detectron2 hook that drives w(t) and writes the gates' shares and the terms' scales."""
 
 from collections.abc import Sequence
 

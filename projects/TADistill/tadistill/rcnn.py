@@ -14,10 +14,10 @@ from .box_head import roi_losses, run_box_head
 from .distillable import check_anchors, check_balance, check_pair
 from .distillation import distillation_losses
 from .ground_truth import with_gt_index
+from .host_scalars import HostScalars
 from .levels import match_levels
 from .options import DistillationOptions
 from .proposals import SharedProposals, label_and_sample, share_proposals
-from .pulse import Pulse
 from .teacher import FrozenTeacher, build_teacher
 
 logger = logging.getLogger(__name__)
@@ -66,8 +66,8 @@ class TADistillRCNN(GeneralizedRCNN):
         self._teacher = teacher
         self._options = options
         self.distillation_weight: float | None = None
-        self._pulse = Pulse()
-        self._scales = Pulse()
+        self._gate_shares = HostScalars()
+        self._balance_scales = HostScalars()
         if teacher is None:
             return
         check_pair(self, teacher.model, options)
@@ -104,11 +104,11 @@ class TADistillRCNN(GeneralizedRCNN):
 
     @property
     def gate_shares(self) -> dict[str, Tensor]:
-        return self._pulse.read()
+        return self._gate_shares.read()
 
     @property
     def balance_scales(self) -> dict[str, Tensor]:
-        return self._scales.read()
+        return self._balance_scales.read()
 
     @property
     def student(self) -> GeneralizedRCNN:
@@ -183,10 +183,10 @@ class TADistillRCNN(GeneralizedRCNN):
             gt_instances=gt_instances,
             anchors=self._anchors(features_S),
         )
-        self._pulse = Pulse(gate_shares)
+        self._gate_shares = HostScalars(gate_shares)
         if options.balance.enabled:
             terms, scales = self.balance(terms, losses, features_S)
-            self._scales = Pulse(scales)
+            self._balance_scales = HostScalars(scales)
         losses.update({f"loss_tad_{name}": weight * term for name, term in terms.items()})
         self._visualize(batched_inputs, proposals)
         return losses
@@ -217,7 +217,7 @@ class TADistillRCNN(GeneralizedRCNN):
         """The terms of any other step, all zero but with a graph. The adapters are in it: the
         ranks of a distributed training expect a gradient of every parameter at every step.
         """
-        self._pulse, self._scales = Pulse(), Pulse()
+        self._gate_shares, self._balance_scales = HostScalars(), HostScalars()
         graph = [*losses.values(), *(p.sum() for p in self.adapters.parameters())]
         zero = 0.0 * sum(graph)
         return {f"loss_tad_{name}": zero for name in self._options.weights}

@@ -49,7 +49,8 @@ class _MaskedSquaredError(torch.autograd.Function):
     ``2 sqrt(M) D``.
 
     The maps are the largest tensors of a step. Here each number is gone through five times, there
-    and back, and no map but D is made or kept; autograd's own way takes two to three times as long.
+    and back, and no map but D is made or kept; autograd's own way, which is
+    ``torch.where(M > 0, M * (S - T) ** 2, 0).sum()``, takes two to three times as long.
     """
 
     @staticmethod

@@ -32,12 +32,12 @@ def draw_ap(path: Path, rows: Sequence[TableRow], title: str) -> None:
 
 def draw_gates(path: Path, rows: Sequence[TableRow], title: str) -> None:
     """The share of regions in which the teacher won, over the iterations: each row's mean."""
-    _draw_pulses(path, rows, title, GATES, "share where the teacher is better", ylim=(0, 1))
+    _draw_scalars(path, rows, title, GATES, "share where the teacher is better", ylim=(0, 1))
 
 
 def draw_scales(path: Path, rows: Sequence[TableRow], title: str) -> None:
     """What the balance multiplies each term by, over the iterations: each row's mean."""
-    _draw_pulses(path, rows, title, SCALES, "scale", yscale="log")
+    _draw_scalars(path, rows, title, SCALES, "scale", yscale="log")
 
 
 def has_gates(rows: Sequence[TableRow]) -> bool:
@@ -60,7 +60,7 @@ def mean_and_sd(curves: Sequence[Mapping[int, float]]) -> tuple[np.ndarray, np.n
     return np.array(iterations), values.mean(axis=0), sd
 
 
-def _draw_pulses(
+def _draw_scalars(
     path: Path, rows: Sequence[TableRow], title: str, names: Mapping[str, str], ylabel: str, **y
 ) -> None:
     """Axes side by side, one for each of the scalars that any record has (one does)."""

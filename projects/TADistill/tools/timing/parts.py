@@ -52,7 +52,7 @@ FUNCTIONS = {
     "rest of ours": [
         "tadistill.rcnn:distillation_losses",
         "tadistill.rcnn:with_gt_index",
-        "tadistill.rcnn:Pulse",
+        "tadistill.rcnn:HostScalars",
     ],
 }
 # What the distillation adds to the student's step and the teacher's inference. Sampling is a part

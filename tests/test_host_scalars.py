@@ -4,21 +4,21 @@ import pickle
 import pytest
 import torch
 
-from tadistill.pulse import Pulse
+from tadistill.host_scalars import HostScalars
 
 SHARES = {"logit": torch.tensor(0.25), "box": torch.tensor(0.5)}
 
 
 def test_gives_back_what_it_was_given():
-    pulse = Pulse(SHARES)
-    assert pulse.read() == pulse.read() == SHARES
-    assert all(share.shape == () for share in pulse.read().values())
-    assert Pulse().read() == Pulse({}).read() == {}
+    scalars = HostScalars(SHARES)
+    assert scalars.read() == scalars.read() == SHARES
+    assert all(share.shape == () for share in scalars.read().values())
+    assert HostScalars().read() == HostScalars({}).read() == {}
 
 
 @pytest.mark.parametrize("copied", [copy.deepcopy, lambda p: pickle.loads(pickle.dumps(p))])
 def test_can_be_copied_with_the_model(copied):
-    assert copied(Pulse(SHARES)).read() == SHARES
+    assert copied(HostScalars(SHARES)).read() == SHARES
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
@@ -26,9 +26,9 @@ def test_of_a_gpu_arrives_whole():
     busy = torch.rand(4096, 4096, device="cuda")
     for _ in range(20):
         busy = busy @ busy
-    pulse = Pulse(
+    scalars = HostScalars(
         {name: share.cuda() + 0 * busy[0, 0].nan_to_num(0, 0, 0) for name, share in SHARES.items()}
     )
-    shares = copy.deepcopy(pulse).read()
+    shares = copy.deepcopy(scalars).read()
     assert {share.device.type for share in shares.values()} == {"cpu"}
     assert shares == SHARES

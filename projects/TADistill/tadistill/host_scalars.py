@@ -1,4 +1,4 @@
-"""The method's pulse on its way to the log."""
+"""Scalars of a step on their way from the device to the log."""
 
 from collections.abc import Mapping
 
@@ -6,19 +6,18 @@ import torch
 from torch import Tensor
 
 
-class Pulse:
-    """The shares of the gates, or the scales of the terms. They leave for the host at once, in the
-    middle of the step, so that who reads them at its end waits for nothing that the GPU was asked
-    to do since.
+class HostScalars:
+    """Scalars that leave for the host at once, in the middle of a step, so that who reads them at
+    its end waits for nothing that the GPU was asked to do since.
     """
 
-    def __init__(self, shares: Mapping[str, Tensor] | None = None):
+    def __init__(self, scalars: Mapping[str, Tensor] | None = None):
         """
         Args:
-            shares: scalars on one device, by the names of the gates or terms.
+            scalars: on one device, by names such as those of gates or terms.
         """
-        self._names = list(shares or {})
-        self._values = torch.stack([*shares.values()]) if shares else torch.empty(0)
+        self._names = list(scalars or {})
+        self._values = torch.stack([*scalars.values()]) if scalars else torch.empty(0)
         self._arrived = None
         if self._values.is_cuda:
             stream = torch.cuda.current_stream(self._values.device)
