@@ -48,7 +48,7 @@ def paired(first: list[Path], second: list[Path]) -> list[tuple[Path, Path]]:
     """The n-th of both; one alone with each of the other.
 
     Raises:
-        ConfigError: if there are as many of neither.
+        ConfigError: if there are not as many of both, and not one alone of either.
     """
     if len(first) != len(second) and 1 not in (len(first), len(second)):
         raise ConfigError(
