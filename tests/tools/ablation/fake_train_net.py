@@ -13,7 +13,7 @@ words = arguments[arguments.index("OUTPUT_DIR") :]
 opts = dict(zip(words[::2], words[1::2], strict=True))
 directory = Path(opts["OUTPUT_DIR"])
 directory.mkdir(parents=True, exist_ok=True)
-print("called", "resumed" if "--resume" in arguments else "")
+print("called", "resumed" if "--resume" in arguments else "", flush=True)
 
 if "--eval-teacher" in arguments:
     (directory / "eval_teacher").mkdir()
