@@ -20,7 +20,8 @@ from pathlib import Path
 
 from ablation.about import git_state, versions
 from ablation.record import write_record
-from resampling.bootstrap import CERTAINTY, PairedBootstrap, paired_bootstrap
+from pycocotools.coco import COCO
+from resampling.bootstrap import CONFIDENCE, PairedBootstrap, paired_bootstrap
 from resampling.detector import Detector, read_annotations
 from rich.progress import track
 
@@ -70,11 +71,12 @@ def lines(result: PairedBootstrap) -> list[str]:
             f"{len(result.aps)} pairs: {by_pair}; standard deviation over them "
             f"{result.sd_over_pairs:.1f}"
         ]
-    for name, of in {"all classes": result.overall, **result.by_class}.items():
+    for name, found in {"all classes": result.overall, **result.by_class}.items():
         text += [
-            f"{name}: {of.mean:+.1f} AP; over images: standard deviation "
-            f"{of.sd_over_images:.1f}, {CERTAINTY:.0%} between {of.low:+.1f} and {of.high:+.1f}, "
-            f"ahead in {of.ahead:.0%} of {result.draws:,} draws of {result.images} images"
+            f"{name}: {found.mean:+.1f} AP; over images: standard deviation "
+            f"{found.sd_over_images:.1f}, {CONFIDENCE:.0%} between {found.low:+.1f} and "
+            f"{found.high:+.1f}, ahead in {found.ahead:.0%} of {result.draws:,} draws of "
+            f"{result.images} images"
         ]
     if result.standard_error is not None:
         text += [f"standard error by images and pairs: {result.standard_error:.1f} AP"]
@@ -92,21 +94,22 @@ def main(args: argparse.Namespace) -> None:
     detectors = {path: Detector(annotations, path) for pair in paths for path in pair}
     result = paired_bootstrap(
         [(detectors[first], detectors[second]) for first, second in paths],
-        len(annotations.getImgIds()),
-        len(annotations.getAnnIds()),
         args.draws,
         args.seed,
         partial(track, description="Draws", transient=True),
     )
     print(*lines(result), sep="\n")
     if args.json:
-        write_record(args.json, {"title": args.title, **result.as_dict(), **about(args)})
+        write_record(
+            args.json, {"title": args.title, **result.as_dict(), **about(args, annotations)}
+        )
         print(f"Written: {args.json}")
 
 
-def about(args: argparse.Namespace) -> dict:
+def about(args: argparse.Namespace, annotations: COCO) -> dict:
     """What a reader needs to judge the figures."""
     return {
+        "boxes": len(annotations.getAnnIds()),
         "seed": args.seed,
         "annotations": {
             "name": args.annotations.name,

@@ -6,8 +6,10 @@ import re
 import numpy as np
 import pytest
 import results
+from ablation.canvas import styles_of
 from ablation.curves import mean_and_sd
 from ablation.report import filled_in, write_report
+from ablation.table import summarised
 from matplotlib.figure import Figure
 from PIL import Image
 from toy_records import record
@@ -23,7 +25,7 @@ def fill_in(recorded, tmp_path):
 
 def test_a_table_has_a_line_a_row(fill_in):
     lines = fill_in("<!-- table: toy -->").splitlines()
-    assert lines[0] == ("| | n | AP | over the baseline | gap closed | AP50 | AP75 | APs | APm |")
+    assert lines[0] == "| | n | AP | over the baseline | gap closed | AP50 | AP75 | APs | APm |"
     assert lines[2:5] == [
         "| `all` all terms | 2 | 14.5 ± 2.1 | +3.5 ± 0.7 | 0.70 | 60.0 | 30.0 | 1.0 | 2.0 |",
         "| `baseline` | 3 | 12.0 ± 2.0 | - | - | 60.0 | 30.0 | 1.0 | 2.0 |",
@@ -195,6 +197,27 @@ def test_a_dot_a_seed_where_the_baseline_has_that_seed_too(fill_in, monkeypatch)
     assert [label.get_text() for label in axes.get_yticklabels()] == ["all"]
     (dots,) = [line for line in axes.lines if line.get_marker() == "o"]
     assert sorted(dots.get_xdata()) == [3.0, 4.0]
+
+
+def test_a_row_has_one_colour_in_all_pictures():
+    def colours(*names):
+        rows = summarised({name: {0: record(name, 0, 10.0)} for name in names})
+        return {row.name: style["color"] for row, style in styles_of(rows).items()}
+
+    some = colours("baseline", "balance", "baseline_longer")
+    many = colours("all", "feature", "baseline_longer", "logit", "balance", "baseline")
+    assert len(set(many.values())) == 6
+    assert some == {name: many[name] for name in some}
+
+
+def test_a_single_seed_is_hollow(fill_in, recorded, monkeypatch):
+    saved = []
+    monkeypatch.setattr(Figure, "savefig", lambda figure, *args, **kwargs: saved.append(figure))
+    (recorded / "alone_0.json").write_text(json.dumps(record("alone", 0, 14.0)))
+    fill_in("<!-- plot: toy final baseline alone -->")
+    (axes,) = saved[0].axes
+    fills = {len(x.get_xdata()): x.get_fillstyle() for x in axes.lines if x.get_marker() == "o"}
+    assert fills == {3: "full", 1: "none"}
 
 
 def test_band_of_a_curve():

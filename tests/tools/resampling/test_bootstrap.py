@@ -14,7 +14,7 @@ def detectors(files):
 
 def test_a_detector_is_no_better_than_itself(detectors):
     poor, _ = detectors
-    result = paired_bootstrap([(poor, poor)], 8, 20, draws=20)
+    result = paired_bootstrap([(poor, poor)], draws=20)
     assert (result.overall.mean, result.overall.sd_over_images, result.overall.ahead) == (0, 0, 0)
     assert result.sd_over_pairs is None
     assert result.standard_error is None
@@ -23,7 +23,7 @@ def test_a_detector_is_no_better_than_itself(detectors):
 def test_figures_follow_from_the_draws(detectors):
     """The loop that it stands for, written out."""
     poor, good = detectors
-    result = paired_bootstrap([(poor, good), (good, good)], 8, 20, draws=50, seed=3)
+    result = paired_bootstrap([(poor, good), (good, good)], draws=50, seed=3)
     rng = np.random.default_rng(3)
     drawn = []
     for _ in range(50):
@@ -45,8 +45,8 @@ def test_figures_follow_from_the_draws(detectors):
 
 def test_a_better_detector_is_ahead_and_the_other_way_round_behind(detectors):
     poor, good = detectors
-    ahead = paired_bootstrap([(poor, good)], 8, 20, draws=50).overall
-    behind = paired_bootstrap([(good, poor)], 8, 20, draws=50).overall
+    ahead = paired_bootstrap([(poor, good)], draws=50).overall
+    behind = paired_bootstrap([(good, poor)], draws=50).overall
     assert ahead.low > 0
     assert ahead.ahead == 1
     assert (behind.mean, behind.low, behind.ahead) == (-ahead.mean, -ahead.high, 0)
@@ -54,7 +54,7 @@ def test_a_better_detector_is_ahead_and_the_other_way_round_behind(detectors):
 
 def test_classes_are_compared_too(detectors):
     poor, good = detectors
-    result = paired_bootstrap([(poor, good)], 8, 20, draws=20)
+    result = paired_bootstrap([(poor, good)], draws=20)
     assert list(result.by_class) == ["class 0", "class 1", "class 2"]
     mean = np.mean([of_class.mean for of_class in result.by_class.values()])
     assert result.overall.mean == pytest.approx(mean)
@@ -62,6 +62,6 @@ def test_classes_are_compared_too(detectors):
 
 def test_the_same_seed_draws_the_same_images(detectors):
     poor, good = detectors
-    once, again, other = (paired_bootstrap([(poor, good)], 8, 20, 20, seed) for seed in (1, 1, 2))
+    once, again, other = (paired_bootstrap([(poor, good)], 20, seed) for seed in (1, 1, 2))
     assert once == again
     assert once != other

@@ -27,6 +27,8 @@ def test_figures_are_printed_and_written_and_nothing_is_written_over(files, tmp_
     written = json.loads(out.read_text())
     assert written["title"] == "toys"
     assert len(written["aps"]) == 2
+    assert written["images"] == 8
+    assert written["boxes"] == len(json.loads(annotations.read_text())["annotations"])
     assert written["overall"]["mean"] == pytest.approx(written["by_pair"][0])
     assert written["annotations"]["name"] == "val.json"
     assert str(tmp_path) not in out.read_text()

@@ -1,12 +1,12 @@
 """What ``tools/compare.py`` found, a line each."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
 from tadistill.errors import ConfigError
 
 from .markdown import cell
+from .record import read_record
 from .table import spread
 
 
@@ -25,13 +25,12 @@ def bootstrap_table(folder: Path, names: Sequence[str]) -> str:
         "| standard error by both |",
         "| --- |" + " ---: |" * 7,
     ]
-    return "\n".join(lines + [_line(_read(folder / f"{name}.json")) for name in names])
-
-
-def _read(path: Path) -> dict:
-    if not path.is_file():
-        raise ConfigError(f"there is no {path}")
-    return json.loads(path.read_text())
+    for path in (folder / f"{name}.json" for name in names):
+        found = read_record(path)
+        if found is None:
+            raise ConfigError(f"there is no {path}")
+        lines.append(_line(found))
+    return "\n".join(lines)
 
 
 def _line(found: dict) -> str:

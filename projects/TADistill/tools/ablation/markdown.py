@@ -88,7 +88,7 @@ def overview_table(settings: Sequence[Setting]) -> str:
     """A line a setting."""
     lines = [
         "| | iterations | teacher | baseline | distilled | over the baseline | gap closed "
-        "| baseline in the time of distilled | distilled over that |",
+        "| baseline, about as much time | distilled over that |",
         "| --- |" + " ---: |" * 8,
     ]
     for setting in settings:

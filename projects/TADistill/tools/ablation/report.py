@@ -8,7 +8,7 @@
 <!-- overview: a/short+a/long demo -->    likewise; for the first the baseline of a/long is the one
                                           that takes about as long as its distilled student
 <!-- overview_plot: digits/short demo --> the same as a picture, a dot a seed
-<!-- bootstraps: val test -->            what compare.py wrote to recorded/bootstraps
+<!-- bootstraps: val test -->             what compare.py wrote to recorded/bootstraps
 <!-- plot: digits/long ap -->             ap, final, gain, gates or scales; rows can be named too
 <!-- command: digits/long -->             what runs a row of it again
 <!-- value: digits/long all AP -->        one cell, by its column's name in markdown.py

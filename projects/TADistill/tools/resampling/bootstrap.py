@@ -8,7 +8,7 @@ import numpy as np
 
 from .detector import Detector
 
-CERTAINTY = 0.95
+CONFIDENCE = 0.95
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,6 @@ class PairedBootstrap:
 
     Attributes:
         images: how many.
-        boxes: how many.
         aps: (first, second) of each pair, on the images as they are.
         draws: how often the images were drawn anew.
         overall: of COCO's AP.
@@ -44,7 +43,6 @@ class PairedBootstrap:
     """
 
     images: int
-    boxes: int
     aps: list[tuple[float, float]]
     draws: int
     overall: Difference
@@ -78,8 +76,6 @@ class PairedBootstrap:
 
 def paired_bootstrap(
     pairs: Sequence[tuple[Detector, Detector]],
-    images: int,
-    boxes: int,
     draws: int,
     seed: int = 0,
     progress: Callable[[Iterable[int]], Iterable[int]] = iter,
@@ -87,16 +83,14 @@ def paired_bootstrap(
     """In each draw all detectors are scored on the same images.
 
     Args:
-        pairs: at least one; a detector may be in several.
-        images: of the data set.
-        boxes: of the data set.
-        draws: how often ``images`` images are drawn, with replacement.
+        pairs: at least one, all of the same images; a detector may be in several.
+        draws: how often as many images as there are are drawn from them, with replacement.
         seed: of the draws.
         progress: wraps the draws, such as ``tqdm``.
     """
     rng = np.random.default_rng(seed)
-    as_they_are = np.arange(images)
-    aps = _class_aps(pairs, as_they_are)
+    images = pairs[0][0].images
+    aps = _class_aps(pairs, np.arange(images))
     drawn = np.stack(
         [
             _differences(_class_aps(pairs, rng.integers(images, size=images)))
@@ -108,7 +102,6 @@ def paired_bootstrap(
     classes = zip(pairs[0][0].classes, by_class, strict=True)
     return PairedBootstrap(
         images,
-        boxes,
         list(zip(first, second, strict=True)),
         draws,
         overall,
@@ -133,7 +126,7 @@ def _difference(value: float, drawn: np.ndarray) -> Difference | None:
     drawn = drawn[~np.isnan(drawn)]
     if np.isnan(value) or len(drawn) < 2:
         return None
-    outside = (1 - CERTAINTY) / 2
+    outside = (1 - CONFIDENCE) / 2
     low, high = np.quantile(drawn, [outside, 1 - outside]).tolist()
     return Difference(
         float(value), stdev(drawn.tolist()), low, high, mean((drawn > 0).astype(float).tolist())

@@ -19,6 +19,7 @@ class Detector:
 
     Attributes:
         classes: their names, by the columns of :meth:`class_aps`.
+        images: how many.
     """
 
     def __init__(self, annotations: COCO, detections: Path):
@@ -38,16 +39,17 @@ class Detector:
             parameters.maxDets = [DETECTIONS]
             self._evaluation.evaluate()
         # By class, then by image: a list of lists of what pycocotools matched.
-        images = len(parameters.imgIds)
+        self.images = len(parameters.imgIds)
         matched = self._evaluation.evalImgs
-        self._matched = [matched[at : at + images] for at in range(0, len(matched), images)]
+        starts = range(0, len(matched), self.images)
+        self._matched = [matched[start : start + self.images] for start in starts]
         self.classes = [each["name"] for each in annotations.loadCats(parameters.catIds)]
 
     def class_aps(self, images: np.ndarray) -> np.ndarray:
         """AP by class, between 0 and 100, on a list of images; their mean is COCO's AP.
 
         Args:
-            images: (N,) indices, as many as there are images; one may be there several times.
+            images: (N,) indices, N being ``self.images``; one may be there several times.
 
         Returns:
             (C,); nan for a class of which these images have no box.
