@@ -68,6 +68,31 @@ def test_figures_in_a_sentence(fill_in):
     assert fill_in(text) == "AP 14.5 ± 2.1, that is +3.5 ± 0.7."
 
 
+@pytest.mark.parametrize(
+    ("marker", "text"),
+    [
+        ("seeds: toy all", "13.0, 16.0"),
+        ("seeds: toy all over baseline", "+3.0, +4.0"),
+        ("seeds: toy all over teacher", "-3.0, 0.0"),
+        ("mean: toy all over baseline", "+3.5 ± 0.7"),
+        ("mean: toy baseline over all", "-3.5 ± 0.7"),
+        ("mean: toy baseline", "12.0 ± 2.0"),
+    ],
+)
+def test_figures_of_each_seed(fill_in, marker, text):
+    assert fill_in(f"<!-- {marker} -->") == text
+
+
+def test_figures_of_a_class(fill_in, recorded):
+    for name, seed, ap in (("all", 0, 45.0), ("all", 1, 51.0), ("baseline", 0, 46.0)):
+        path = recorded / f"{name}_{seed}.json"
+        record = json.loads(path.read_text()) | {"class_AP": {"red cell": ap}}
+        path.write_text(json.dumps(record))
+    assert fill_in("<!-- seeds: toy all of red cell -->") == "45.0, 51.0"
+    with pytest.raises(ConfigError, match="row 'baseline' has no AP of 'red cell'"):
+        fill_in("<!-- seeds: toy all over baseline of red cell -->")
+
+
 def test_tables_side_by_side_say_what_rows_have_over_the_defaults(fill_in, recorded):
     (recorded / "balance_0.json").write_text(json.dumps(record("balance", 0, 14.0)))
     other = recorded.parent / "other"
@@ -247,6 +272,10 @@ def test_band_of_a_curve():
         ("<!-- plot: toy gain baseline -->", "no record has any gain"),
         ("<!-- value: toy all -->", "it must be value"),
         ("<!-- value: toy all price -->", "it must be value"),
+        ("<!-- seeds: toy -->", r"it must have ROW \[over ROW\]"),
+        ("<!-- seeds: toy all baseline -->", r"it must have ROW \[over ROW\]"),
+        ("<!-- mean: toy none over baseline -->", "there is no record of row 'none'"),
+        ("<!-- mean: toy all over none -->", "there is no record of row 'none'"),
     ],
 )
 def test_a_marker_that_cannot_be_filled_in_is_named(fill_in, marker, message):

@@ -12,6 +12,10 @@
 <!-- plot: digits/long ap -->             ap, final, gain, gates or scales; rows can be named too
 <!-- command: digits/long -->             what runs a row of it again
 <!-- value: digits/long all AP -->        one cell, by its column's name in markdown.py
+<!-- seeds: digits/long all -->           the AP of each seed of a row
+<!-- seeds: digits/long all over teacher of seven -->  what a row has over another, seed by seed;
+                                          the AP of one class, if any is named
+<!-- mean: digits/long all over teacher of seven -->  mean and spread of the same
 """
 
 import re
@@ -27,7 +31,9 @@ from .dots import draw_comparison, draw_overview
 from .markdown import COLUMNS, commands, comparison_table, markdown_table, overview_table
 from .overview import Setting, load_setting
 from .plots import KINDS
-from .table import TableRow, load_table
+from .seeds import FORM as SEEDS_FORM
+from .seeds import as_list, as_mean, seeds_of
+from .table import TableRow, check_names, chosen, load_table
 
 MARKER = re.compile(r"<!-- (?P<kind>\w+): (?P<words>[^>]*?) -->")
 FORMS = {
@@ -40,6 +46,8 @@ FORMS = {
     "plot": f"plot: NAME[/BUDGET] {'|'.join(KINDS)} [ROW …]",
     "command": "command: NAME[/BUDGET]",
     "value": f"value: NAME[/BUDGET] ROW {'|'.join(COLUMNS)}",
+    "seeds": f"seeds: NAME[/BUDGET] {SEEDS_FORM}",
+    "mean": f"mean: NAME[/BUDGET] {SEEDS_FORM}",
 }
 
 
@@ -77,11 +85,14 @@ def _fill_in(found: re.Match, records: Path, page: Path, draw: bool) -> str:
             return bootstrap_table(records.parent / "bootstraps", words)
         rows = _load(records, words[0])
         if kind == "table":
-            return markdown_table(_chosen(rows, words[1:]))
+            return markdown_table(chosen(rows, words[1:]))
         if kind == "command":
             return commands(rows)
         if kind == "value":
             return _value(rows, words)
+        if kind in ("seeds", "mean"):
+            form = as_list if kind == "seeds" else as_mean
+            return form(seeds_of(rows, words[1:]))
         return _plot(rows, words, records, page, draw)
     except ConfigError as error:
         raise ConfigError(f"{found[0]}: {error}") from error
@@ -97,7 +108,7 @@ def _comparison(kind: str, words: Sequence[str], records: Path) -> Comparison:
     tables, without = {name: _load(records, name) for name in words[:end]}, words[end + 1 :]
     if not tables:
         raise _not_of_its_form(kind)
-    _check_names(without, [row for rows in tables.values() for row in rows])
+    check_names(without, [row for rows in tables.values() for row in rows])
     return compare(tables, without)
 
 
@@ -126,7 +137,7 @@ def _overview_plot(settings: Sequence[Setting], records: Path, page: Path, draw:
 def _value(rows: Sequence[TableRow], words: Sequence[str]) -> str:
     if len(words) != 3 or words[2] not in COLUMNS:
         raise _not_of_its_form("value")
-    (row,) = _chosen(rows, [words[1]])
+    (row,) = chosen(rows, [words[1]])
     return COLUMNS[words[2]][1](row)
 
 
@@ -138,7 +149,7 @@ def _plot(
     table, kind, *names = words
     name, _, budget = table.partition("/")
     path = records / name / "plots" / ("_".join(filter(None, [budget, kind, *names])) + ".png")
-    rows = _chosen(rows, names)
+    rows = chosen(rows, names)
     if not KINDS[kind].has_any(rows):
         raise ConfigError(f"no record has any {kind}")
     if draw:
@@ -152,17 +163,6 @@ def _shown(words: str, path: Path, page: Path) -> str:
 
 def _not_of_its_form(kind: str) -> ConfigError:
     return ConfigError(f"it must be {FORMS[kind]}")
-
-
-def _chosen(rows: Sequence[TableRow], names: Sequence[str]) -> list[TableRow]:
-    _check_names(names, rows)
-    return [row for row in rows if not names or row.name in names]
-
-
-def _check_names(names: Sequence[str], rows: Sequence[TableRow]) -> None:
-    for name in names:
-        if name not in {row.name for row in rows}:
-            raise ConfigError(f"there is no record of row {name!r}")
 
 
 def write_report(records: Path, budgets: Sequence[str | None], title: str) -> Path:

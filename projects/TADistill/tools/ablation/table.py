@@ -89,6 +89,27 @@ def load_table(records: Path, budget: str | None = None) -> list[TableRow]:
     return summarised(by_row, titles)
 
 
+def chosen(rows: Sequence[TableRow], names: Sequence[str]) -> list[TableRow]:
+    """The rows of these names, in the order of the table; all of them if there is no name.
+
+    Raises:
+        ConfigError: if there is no row of a name.
+    """
+    check_names(names, rows)
+    return [row for row in rows if not names or row.name in names]
+
+
+def check_names(names: Sequence[str], rows: Sequence[TableRow]) -> None:
+    """Each is that of a row.
+
+    Raises:
+        ConfigError: naming the first that is not.
+    """
+    for name in names:
+        if name not in {row.name for row in rows}:
+            raise ConfigError(f"there is no record of row {name!r}")
+
+
 def summarised(
     by_row: Mapping[str, Mapping[int | None, dict]], titles: Mapping[str, str] | None = None
 ) -> list[TableRow]:
