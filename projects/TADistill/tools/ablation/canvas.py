@@ -4,6 +4,14 @@ from collections.abc import Mapping, Sequence
 from itertools import cycle, product
 from pathlib import Path
 
+from colours import (
+    BASELINE_COLOUR,
+    DISTILLED_COLOUR,
+    GRID,
+    OTHERS,
+    PATIENT_COLOUR,
+    TEACHER_COLOUR,
+)
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -11,10 +19,7 @@ from matplotlib.figure import Figure
 
 from .table import BASELINE, DEFAULTS, PATIENT, TableRow
 
-# Okabe and Ito's colours, which most colour-blind readers can tell apart.
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8C6D1F")
-BASELINE_COLOUR, TEACHER_COLOUR, GRID = "#1E1E1E", "#6B6B6B", "#E4E4E4"
-OWN_COLOURS = {BASELINE: BASELINE_COLOUR, DEFAULTS: COLOURS[0], PATIENT: COLOURS[1]}
+OWN_COLOURS = {BASELINE: BASELINE_COLOUR, DEFAULTS: DISTILLED_COLOUR, PATIENT: PATIENT_COLOUR}
 DASHES = ("-", "--", ":", "-.")
 STYLE = {"font.size": 11, "axes.edgecolor": "#B5B5B5", "text.color": BASELINE_COLOUR}
 DPI = 110
@@ -25,7 +30,7 @@ def styles_of(rows: Sequence[TableRow]) -> dict[TableRow, Mapping[str, str]]:
     are the same in all of them.
     """
     styles = {}
-    others = cycle(product(DASHES, COLOURS[2:]))
+    others = cycle(product(DASHES, OTHERS))
     for row in rows:
         if row.name in OWN_COLOURS:
             styles[row] = {"color": OWN_COLOURS[row.name], "linestyle": "-"}

@@ -5,18 +5,11 @@ defaults', and the last AP of several tables.
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from colours import BASELINE_COLOUR, DISTILLED_COLOUR, PATIENT_COLOUR, TEACHER_COLOUR
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from .canvas import (
-    BASELINE_COLOUR,
-    COLOURS,
-    TEACHER_COLOUR,
-    draw_teacher,
-    new_axes,
-    save,
-    styles_of,
-)
+from .canvas import draw_teacher, new_axes, save, styles_of
 from .comparison import Comparison
 from .overview import Setting
 from .table import BASELINE, DEFAULTS, TableRow, aps_by_seed, spread
@@ -24,8 +17,8 @@ from .table import BASELINE, DEFAULTS, TableRow, aps_by_seed, spread
 # What a setting has, and the colour and the height of each about the setting's own.
 PARTS = {
     "baseline": (BASELINE_COLOUR, -0.25),
-    "distilled": (COLOURS[0], 0.0),
-    "baseline, about as much time": (COLOURS[1], 0.25),
+    "distilled": (DISTILLED_COLOUR, 0.0),
+    "baseline, about as much time": (PATIENT_COLOUR, 0.25),
 }
 
 
@@ -65,7 +58,7 @@ def draw_comparison(path: Path, comparison: Comparison) -> None:
         for height, name in enumerate(comparison.names, start=1):
             row = comparison.rows.get((name, heading))
             if row:
-                _draw_row(axes, height, list(row.beside_defaults.values()), COLOURS[0])
+                _draw_row(axes, height, list(row.beside_defaults.values()), DISTILLED_COLOUR)
         axes.axvline(0, color=BASELINE_COLOUR, linewidth=1)
         _name_rows(axes, names if place == 1 else [""] * len(names))
     save(figure, path)

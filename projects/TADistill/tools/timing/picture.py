@@ -2,22 +2,21 @@
 
 from pathlib import Path
 
+from colours import BLUE, GREEN, INK, ORANGE, PURPLE, SKY
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from .parts import BACKWARD, OURS
 
-# Okabe and Ito's colours, which most colour-blind readers can tell apart.
 COLOURS = {
-    "sharing": "#E69F00",
-    "mask": "#56B4E9",
-    "adapters": "#009E73",
-    "terms": "#0072B2",
-    "gates": "#CC79A7",
+    "sharing": ORANGE,
+    "mask": SKY,
+    "adapters": GREEN,
+    "terms": BLUE,
+    "gates": PURPLE,
     "rest of ours": "#999999",
 }
 DIFFERENCE, ALL = "c - (a + b)", "all of ours"
-INK = "#1E1E1E"
 
 
 def draw_growth(axes: dict, path: Path) -> None:

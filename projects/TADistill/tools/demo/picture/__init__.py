@@ -1,5 +1,4 @@
 """The demo's picture: what distillation did, as curves and as detections side by side.
 
-Colours are Okabe and Ito's, which most colour-blind readers can tell apart; right and wrong differ
-by a mark as well, and what was missed by its dashes.
+Right and wrong differ by a mark as well as by their colour, and what was missed by its dashes.
 """

@@ -1,9 +1,10 @@
 """AP, gates and decay over the iterations."""
 
 import numpy as np
+from colours import GRID
 from matplotlib.ticker import MaxNLocator
 
-from .palette import GRID, MODEL_COLOURS
+from .palette import MODEL_COLOURS
 from .series import mean_curve, running_mean, spread_labels
 
 CURVE_STYLES = {  # label, colour, dashes
@@ -51,7 +52,7 @@ def draw_gates(axes, gate_curves):
             axes.plot(iterations, smooth, color=colour, linewidth=4, solid_capstyle="round")
         labels.append((smooth[-1], label, colour))
     axes.set(ylim=(-0.02, 1.1), yticks=[0, 0.25, 0.5, 0.75, 1])
-    style_curve_axes(axes, "Gates: share of regions where the teacher wins", "iteration")
+    style_curve_axes(axes, "Gates (share of the teacher's wins) and decay", "iteration")
     label_curves(axes, labels, 0.09)
 
 

@@ -1,12 +1,13 @@
 """An image with its ground truth or with a model's detections."""
 
 import numpy as np
+from colours import GREY, INK
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 from matplotlib.patheffects import Normal, Stroke
 
 from .judging import judge_detections
-from .palette import INK, SOFT_INK
+from .labels import draw_labels
 
 CORRECT, WRONG, MISSED = "#009E73", "#D5391A", "#F0E442"
 
@@ -15,9 +16,11 @@ def draw_ground_truth(axes, example, class_names):
     """The image with its ground truth, and how many objects there are."""
     boxes, classes = example["gt"]
     show_image(axes, example["image"])
-    for box, label in zip(boxes, classes, strict=True):
-        draw_box(axes, box, INK, "white", class_names[int(label)])
-    write_tally(axes, [(f"{len(boxes)} object{'s' * (len(boxes) != 1)}", SOFT_INK)])
+    for box in boxes:
+        draw_box(axes, box, INK, "white")
+    names = [class_names[int(label)] for label in classes]
+    draw_labels(axes, boxes, names, [INK] * len(boxes))
+    write_tally(axes, [(f"{len(boxes)} object{'s' * (len(boxes) != 1)}", GREY)])
 
 
 def draw_detections(axes, example, model, class_names, score_threshold):
@@ -31,17 +34,22 @@ def draw_detections(axes, example, model, class_names, score_threshold):
     show_image(axes, example["image"])
     for box in gt_boxes[missed]:
         draw_box(axes, box, MISSED, "#222222", dashes=(0, (2.5, 1.5)))
-    for i in np.argsort(scores, kind="stable"):
-        name, score = class_names[int(classes[i])], round(100 * float(scores[i]))
-        colour, mark = (CORRECT, "") if correct[i] else (WRONG, "✗ ")
-        draw_box(axes, boxes[i], colour, "white", f"{mark}{name}  {score}%")
+    best_first = np.argsort(-scores, kind="stable")
+    colours = np.where(correct, CORRECT, WRONG)
+    for i in best_first[::-1]:
+        draw_box(axes, boxes[i], colours[i], "white")
+    texts = [
+        f"{'' if correct[i] else '✗ '}{class_names[int(classes[i])]}  {100 * scores[i]:.0f}%"
+        for i in best_first
+    ]
+    draw_labels(axes, boxes[best_first], texts, colours[best_first])
     right, wrong, lost = correct.sum(), (~correct).sum(), missed.sum()
     write_tally(
         axes,
         [
-            (f"{right} right", CORRECT if right else SOFT_INK),
-            (f"{wrong} wrong", WRONG if wrong else SOFT_INK),
-            (f"{lost} missed", "#8A7A00" if lost else SOFT_INK),
+            (f"{right} right", CORRECT if right else GREY),
+            (f"{wrong} wrong", WRONG if wrong else GREY),
+            (f"{lost} missed", "#8A7A00" if lost else GREY),
         ],
     )
 
@@ -55,28 +63,13 @@ def show_image(axes, image):
     axes.spines[:].set_visible(False)
 
 
-def draw_box(axes, box, colour, halo, text="", dashes="-"):
-    """One box with a halo that sets it off from any background, its label at its top."""
+def draw_box(axes, box, colour, halo, dashes="-"):
+    """One box with a halo that sets it off from any background."""
     x0, y0, x1, y1 = box
     outline = Rectangle((x0, y0), x1 - x0, y1 - y0, fill=False, edgecolor=colour, linewidth=2.6)
     outline.set_linestyle(dashes)
     outline.set_path_effects([Stroke(linewidth=4.6, foreground=halo, alpha=0.75), Normal()])
     axes.add_patch(outline)
-    if text:
-        top_edge = axes.get_ylim()[1]
-        inside = y0 < top_edge + 11  # no room above: hang the label into the box
-        axes.annotate(
-            text,
-            (x0, y0),
-            xytext=(0, -2 if inside else 1),
-            textcoords="offset points",
-            ha="left",
-            va="top" if inside else "bottom",
-            color="white",
-            fontsize=12.5,
-            fontweight="bold",
-            bbox={"boxstyle": "square,pad=0.16", "facecolor": colour, "edgecolor": "none"},
-        )
 
 
 def write_tally(axes, parts):

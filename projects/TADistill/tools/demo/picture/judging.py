@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from .overlaps import overlap_areas
+
 
 def judge_detections(gt_boxes, gt_classes, boxes, scores, classes, iou_threshold=0.5):
     """Which detections are right, and which objects nobody found.
@@ -39,9 +41,7 @@ def judge_detections(gt_boxes, gt_classes, boxes, scores, classes, iou_threshold
 
 def pairwise_iou(boxes1, boxes2):
     """IoU of XYXY boxes (N, 4) and (M, 4): (N, M)."""
-    top_left = np.maximum(boxes1[:, None, :2], boxes2[None, :, :2])
-    bottom_right = np.minimum(boxes1[:, None, 2:], boxes2[None, :, 2:])
-    intersection = np.clip(bottom_right - top_left, 0, None).prod(axis=2)
+    intersection = overlap_areas(boxes1, boxes2)
     areas1, areas2 = ((b[:, 2:] - b[:, :2]).prod(axis=1) for b in (boxes1, boxes2))
     union = areas1[:, None] + areas2[None, :] - intersection
     return intersection / np.maximum(union, 1e-9)

@@ -1,10 +1,11 @@
 """The whole page: on top the curves, below them images with what each model detects."""
 
+from colours import GREY, INK
 from matplotlib import rc_context
 
 from .curves import CURVE_STYLES, draw_ap, draw_gates, last_iteration
 from .detections import draw_detections, draw_ground_truth, draw_legend
-from .palette import INK, MODEL_COLOURS, MODELS, SOFT_INK, STYLE
+from .palette import MODEL_COLOURS, MODELS, STYLE
 from .sheet import Sheet
 
 WIDTH = 1600  # all lengths are pixels
@@ -62,7 +63,7 @@ def draw_results(
     with rc_context(STYLE):
         sheet = Sheet(WIDTH, round(IMAGES_TOP + sum(rows) + CAPTION * len(rows) + FOOTER))
         sheet.write(MARGIN, 30, title, fontsize=27, fontweight="bold")
-        sheet.write(MARGIN, 80, subtitle, fontsize=16, color=SOFT_INK)
+        sheet.write(MARGIN, 80, subtitle, fontsize=16, color=GREY)
         add_curves(sheet, ap_curves, teacher_ap, gate_curves)
         add_images(sheet, images, rows, class_names, score_threshold)
         add_footer(sheet, score_threshold)
@@ -104,5 +105,5 @@ def add_footer(sheet, score_threshold):
     """Which detections are shown, and what their colours mean."""
     middle = sheet.height - FOOTER / 2
     note = f"Detections with a score of at least {score_threshold:.0%}."
-    sheet.write(MARGIN, middle - 11, note, fontsize=14, color=SOFT_INK)
+    sheet.write(MARGIN, middle - 11, note, fontsize=14, color=GREY)
     draw_legend(sheet.figure, *sheet.at(WIDTH - MARGIN, middle))

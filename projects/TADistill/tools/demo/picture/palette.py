@@ -1,14 +1,15 @@
 """The colours and letters of the whole page."""
 
+from colours import BASELINE_COLOUR, DISTILLED_COLOUR, GREY, INK, TEACHER_COLOUR
+
 MODELS = ("baseline", "distilled", "teacher")
-MODEL_COLOURS = {"baseline": "#D98200", "distilled": "#0072B2", "teacher": "#4A4A4A"}
-INK, SOFT_INK, GRID = "#1E1E1E", "#6B6B6B", "#E4E4E4"
+MODEL_COLOURS = dict(zip(MODELS, (BASELINE_COLOUR, DISTILLED_COLOUR, TEACHER_COLOUR), strict=True))
 
 STYLE = {
     "font.size": 15,
     "text.color": INK,
-    "axes.labelcolor": SOFT_INK,
-    "xtick.color": SOFT_INK,
-    "ytick.color": SOFT_INK,
+    "axes.labelcolor": GREY,
+    "xtick.color": GREY,
+    "ytick.color": GREY,
     "axes.edgecolor": "#B5B5B5",
 }
