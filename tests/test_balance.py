@@ -184,6 +184,20 @@ class TestMeasuring:
         monkeypatch.setattr("tadistill.balance.gradient_norms", None)
         losses_of(model)
 
+    def test_does_not_happen_without_gradients(self, teacher_files):
+        """In what a hook runs in train mode to look at losses, or for ``TEST.PRECISE_BN``."""
+        model = distilled(teacher_files)
+        with torch.no_grad():
+            losses, _ = losses_of(model)
+        assert scales(model) == dict.fromkeys(scales(model), 0.0)
+        losses_of(model)
+        measured = scales(model)
+        assert all(measured.values())
+        with torch.no_grad():
+            again, _ = losses_of(model)
+        assert scales(model) == measured
+        assert all(again[name] > losses[name] == 0 for name in losses if "tad" in name)
+
     def test_again_before_a_backward_pass_does_not_disturb_it(self, teacher_files):
         """Gradients of several batches, accumulated."""
         model = distilled(teacher_files)
@@ -246,7 +260,7 @@ class TestItsState:
         assert not list(with_balance.balance.parameters())
 
     def test_is_not_there_where_it_is_off_or_nothing_is_distilled(self, teacher_files):
-        for opts in ((), (*ON, "MODEL.TADISTILL.ENABLED", False)):
+        for opts in ((), (*ON, "MODEL.TADISTILL.ENABLED", False), (*ON, *term_weights(0, 0, 0))):
             model = build(student_cfg(teacher_files, *opts))
             assert not any("balance" in name for name in model.state_dict())
 
@@ -269,3 +283,4 @@ def test_a_backbone_that_is_frozen_has_no_gradients_to_measure(teacher_files, mo
     with pytest.raises(ConfigError, match=r"MODEL\.TADISTILL\.BALANCE measures gradients"):
         build(student_cfg(teacher_files, *ON))
     build(student_cfg(teacher_files))
+    build(student_cfg(teacher_files, *ON, *term_weights(0, 0, 0)))

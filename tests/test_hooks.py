@@ -102,7 +102,7 @@ def test_reaches_a_model_that_is_wrapped_for_distributed_training(monkeypatch):
         def forward(self, data):
             return self.module(data)
 
-    monkeypatch.setattr("tadistill.hooks.DistributedDataParallel", Wrapper)
+    monkeypatch.setattr("tadistill.parallel.DistributedDataParallel", Wrapper)
     inner = Listener()
     run(DistillationDecayHook(), 0, 3, Wrapper(inner))
     assert inner.weights == [1.0, 0.5, 0.0]

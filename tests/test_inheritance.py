@@ -58,6 +58,16 @@ def test_of_a_teacher_of_the_same_shapes_are_the_whole_neck_and_heads(twin_files
     assert any(name.startswith("adapters.") for name in set(after) - set(inherited))
 
 
+def test_of_a_teacher_that_is_to_be_folded_it_is_the_same(twin_files):
+    folded = student(twin_files, "MODEL.TADISTILL.TEACHER.FOLD_BN", True)
+    plain = student(twin_files)
+    assert tadistill.inherit_from_teacher(folded) == tadistill.inherit_from_teacher(plain)
+    assert same_tensors(folded.state_dict(), plain.state_dict())
+    folded.distillation_weight = 1.0
+    step(folded, batch())
+    assert len(folded.teacher.state_dict()) < len(plain.teacher.state_dict())
+
+
 def test_a_layer_of_another_shape_stays_whole_as_it_is_and_is_named(tmp_path, tadistill_log):
     # Of the box head fc1 alone depends on the pooler's resolution; of the RPN, with three ratios
     # to a level instead of two, the predictors, but not the convolution before them.

@@ -62,6 +62,32 @@ def train(cfg, resume=False, stop=None):
     return trainer, recorder.seen
 
 
+def test_precise_bn_measures_no_balance(cfg):
+    """At the end of a training that follows its teacher to the end."""
+    cfg.merge_from_list(["MODEL.TADISTILL.DECAY.SCHEDULE", "constant", "SOLVER.MAX_ITER", 2])
+    cfg.merge_from_list(["MODEL.TADISTILL.BALANCE.ENABLED", True])
+    cfg.merge_from_list(["TEST.PRECISE_BN.ENABLED", True, "TEST.PRECISE_BN.NUM_ITER", 2])
+    trainer, _ = train(cfg)
+    assert trainer.iter == 2
+    assert Path(cfg.OUTPUT_DIR, "student_final.pth").is_file()
+
+
+def test_scales_of_another_distillation_are_not_begun_with(cfg, tmp_path):
+    cfg.merge_from_list(["MODEL.TADISTILL.BALANCE.ENABLED", True, "SOLVER.MAX_ITER", 1])
+    first, _ = train(cfg)
+    assert first.model.balance.scales.all()
+    cfg.MODEL.WEIGHTS = str(Path(cfg.OUTPUT_DIR, "model_final.pth"))
+    resumed = TADistillTrainer(cfg)
+    resumed.resume_or_load(resume=True)
+    assert torch.equal(resumed.model.balance.scales, first.model.balance.scales)
+
+    cfg.OUTPUT_DIR = str(tmp_path / "second")
+    second = TADistillTrainer(cfg)
+    second.resume_or_load(resume=False)
+    assert not second.model.balance.scales.any()
+    assert same_tensors(second.model.student.state_dict(), first.model.student.state_dict())
+
+
 def test_the_weight_decays_by_its_schedule_also_after_a_resume(cfg, tmp_path):
     _, whole = train(cfg)
     assert [iteration for iteration, *_ in whole] == [0, 1, 2, 3, 4]

@@ -64,3 +64,11 @@ class TestNothingIsComputedTwice:
         model = distilled(teacher_files, *term_weights(0, 1, 1))
         step(model, batch())
         assert len(model.adapters) == 0
+
+    def test_no_anchors_for_a_mask_without_the_feature_term(self, teacher_files):
+        model = distilled(
+            teacher_files, *term_weights(0, 1, 1), "MODEL.TADISTILL.FEATURE.MASK", "anchor"
+        )
+        calls = count_calls(model.proposal_generator.anchor_generator)
+        step(model, batch())
+        assert len(calls) == 1  # the RPN's own

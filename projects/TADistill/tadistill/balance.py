@@ -29,11 +29,13 @@ class GradientBalance(nn.Module):
     backward pass. What that costs is a backward pass for the detection losses and one for each
     term, which end at the features, compute no weight's gradient and touch no ``.grad``.
     In several processes the norms are those of all images, so that the scales are the same
-    everywhere: each process has to call this in each step.
+    everywhere: each process has to call this in each step. Where gradients are off, as in what
+    ``TEST.PRECISE_BN`` runs, there is nothing to measure and the scales stay.
 
     Attributes:
         scales: (3,), in the order of ``TERMS``; 0 for a term that has not had a gradient at any
-            measurement yet. The only state: a resumed training finds it in its checkpoint.
+            measurement yet. The only state: a resumed training finds it in its checkpoint, and one
+            that only begins with another's weights is to :meth:`forget` it.
     """
 
     def __init__(self, options: BalanceOptions, weights: Mapping[str, float]):
@@ -61,12 +63,17 @@ class GradientBalance(nn.Module):
             detection_losses: all that the detector is trained on without a teacher.
             features_S: ``F_S^l``, what both were computed from.
         """
-        if terms and get_event_storage().iter % self._options.period == 0:
+        its_turn = get_event_storage().iter % self._options.period == 0
+        if terms and its_turn and torch.is_grad_enabled():
             self._measure(terms, sum(detection_losses.values()), list(features_S.values()))
         # A copy: the next measurement must not change what a backward pass still needs.
         scales = dict(zip(TERMS, self.scales.clone(), strict=True))
         scales = {name: scales[name] for name in terms}
         return {name: scales[name] * term for name, term in terms.items()}, scales
+
+    def forget(self) -> None:
+        """The next measurement sets the scales, whatever was measured before."""
+        self.scales.zero_()
 
     def _measure(
         self, terms: Mapping[str, Tensor], detection_loss: Tensor, features: Sequence[Tensor]

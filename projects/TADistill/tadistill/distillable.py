@@ -32,6 +32,11 @@ def check_pair(
     problem = why_not_distillable(student.roi_heads)
     if problem:
         raise ConfigError(f"the student cannot be distilled: {problem}")
+    if getattr(student.roi_heads, "train_on_pred_boxes", False):
+        raise ConfigError(
+            "the student cannot be distilled: MODEL.ROI_BOX_HEAD.TRAIN_ON_PRED_BOXES moves its "
+            "proposals in training, after its box head has answered for them; set it to False"
+        )
     student_k, teacher_k = student.roi_heads.num_classes, teacher.roi_heads.num_classes
     if student_k != teacher_k:
         raise ConfigError(
@@ -87,11 +92,6 @@ def why_not_distillable(roi_heads: nn.Module) -> str | None:
         return (
             "its classes are sigmoids (MODEL.ROI_BOX_HEAD.USE_SIGMOID_CE), which have no softmax "
             "to compare; set it to False"
-        )
-    if getattr(roi_heads, "train_on_pred_boxes", False):
-        return (
-            "MODEL.ROI_BOX_HEAD.TRAIN_ON_PRED_BOXES moves the proposals after the box head has "
-            "answered for them; set it to False"
         )
     if run_box_head.dispatch(type(roi_heads)) is run_box_head.dispatch(StandardROIHeads):
         for method in ("forward", "_forward_box"):

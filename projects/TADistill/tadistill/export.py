@@ -8,10 +8,10 @@ import os
 import torch
 from detectron2.config import CfgNode, get_cfg
 from torch import nn
-from torch.nn.parallel import DistributedDataParallel
 
 from .backbones import TIMM_FPN, without_timm_weights
 from .files import written_whole
+from .parallel import unwrapped
 
 logger = logging.getLogger(__name__)
 
@@ -58,12 +58,10 @@ def export_student(
     Returns:
         The paths of the weights and of the config.
     """
-    if isinstance(model, DistributedDataParallel):
-        model = model.module
     weights = {
-        name: tensor.detach().cpu()
-        for name, tensor in model.state_dict().items()
-        if not name.startswith(("adapters.", "balance."))  # which only the distillation needed
+        key: tensor.detach().cpu()
+        for key, tensor in unwrapped(model).state_dict().items()
+        if not key.startswith(("adapters.", "balance."))  # which only the distillation needed
     }
     os.makedirs(directory, exist_ok=True)
     weights_path = os.path.join(directory, f"{name}.pth")

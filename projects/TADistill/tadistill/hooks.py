@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 from detectron2.config import configurable
 from detectron2.engine import HookBase
-from torch.nn.parallel import DistributedDataParallel
 
 from .decay import build_schedule, decay_weight
 from .errors import ConfigError
+from .parallel import unwrapped
 
 
 class DistillationDecayHook(HookBase):
@@ -69,5 +69,4 @@ class DistillationDecayHook(HookBase):
 
     @property
     def _model(self):
-        model = self.trainer.model
-        return model.module if isinstance(model, DistributedDataParallel) else model
+        return unwrapped(self.trainer.model)

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
-from torch.nn.parallel import DistributedDataParallel
 
 from .errors import ConfigError
+from .parallel import unwrapped
 
 logger = logging.getLogger(__name__)
 
@@ -36,8 +36,7 @@ def inherit_from_teacher(model: nn.Module) -> list[str]:
     Raises:
         ConfigError: if the model has no teacher, or no layer of it fits.
     """
-    if isinstance(model, DistributedDataParallel):
-        model = model.module
+    model = unwrapped(model)
     if getattr(model, "teacher", None) is None:
         raise ConfigError(f"{KEY}: there is no teacher to inherit from (MODEL.TADISTILL.ENABLED)")
     student, teacher = model.student.state_dict(), model.teacher.state_dict()

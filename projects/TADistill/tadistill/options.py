@@ -187,6 +187,11 @@ class DistillationOptions:
         return {name: weight for name, weight in weights.items() if weight > 0}
 
     @property
+    def balances(self) -> bool:
+        """False if there is no term to balance, too."""
+        return self.balance.enabled and bool(self.weights)
+
+    @property
     def needs_teacher(self) -> bool:
         """False if no step needs it, and nothing is inherited from it before the first."""
         return self.needs_teacher_in_steps or self.inherit

@@ -12,7 +12,9 @@ import torch
 from detectron2.engine import HookBase
 from detectron2.utils import comm
 
-# Which of a training's random numbers a key is for.
+# Which of a training's random numbers a key is for. A key of the seed alone, by which the images
+# are ordered, gives the numbers of process 0's first step, as NumPy fills keys up with zeros: of no
+# consequence, and to change it would make all trainings other ones.
 STEPS, IMAGES = 0, 1
 
 

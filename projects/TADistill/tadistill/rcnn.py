@@ -83,7 +83,7 @@ class TADistillRCNN(GeneralizedRCNN):
         # From a forked random state, for the sake of the student's; see build_teacher.
         with torch.random.fork_rng(devices=[]):
             self.adapters = Adapters(self._levels)
-        if options.balance.enabled:
+        if options.balances:
             check_balance(self)
             self.balance = GradientBalance(options.balance, options.weights)
 
@@ -184,7 +184,7 @@ class TADistillRCNN(GeneralizedRCNN):
             anchors=self._anchors(features_S),
         )
         self._gate_shares = HostScalars(gate_shares)
-        if options.balance.enabled:
+        if options.balances:
             terms, scales = self.balance(terms, losses, features_S)
             self._balance_scales = HostScalars(scales)
         losses.update({f"loss_tad_{name}": weight * term for name, term in terms.items()})
@@ -193,7 +193,7 @@ class TADistillRCNN(GeneralizedRCNN):
 
     def _anchors(self, features_S: dict[str, Tensor]) -> dict[str, Tensor] | None:
         """(H, W, A, 4) by level, where the feature term's mask asks for them."""
-        if self._options.feature.mask != "anchor":
+        if not self._levels or self._options.feature.mask != "anchor":
             return None
         rpn = self.proposal_generator
         maps = [features_S[name] for name in rpn.in_features]

@@ -23,6 +23,7 @@ from ..errors import ConfigError
 from ..export import export_student
 from ..hooks import DistillationDecayHook
 from ..inheritance import inherit_from_teacher
+from ..parallel import unwrapped
 from ..randomness import SeedStepsHook
 from .nonfinite import LastLosses, explain_nonfinite
 from .optimizer import build_optimizer
@@ -124,14 +125,13 @@ class TADistillTrainer(DefaultTrainer):
             super().resume_or_load(resume)
         except ConfigError as e:
             raise type(e)(f"{'--resume' if resumed else 'MODEL.WEIGHTS'}: {e}") from e
-        if not resumed and self.cfg.MODEL.TADISTILL.INHERIT and self._has_teacher:
-            inherit_from_teacher(self._trainer.model)
-
-    @property
-    def _has_teacher(self):
-        model = self._trainer.model
-        model = model.module if isinstance(model, DistributedDataParallel) else model
-        return getattr(model, "teacher", None) is not None  # with distillation off there is none
+        model = unwrapped(self._trainer.model)
+        if resumed or getattr(model, "teacher", None) is None:  # there is none in a plain training
+            return
+        if hasattr(model, "balance"):
+            model.balance.forget()  # MODEL.WEIGHTS may be of another distillation
+        if self.cfg.MODEL.TADISTILL.INHERIT:
+            inherit_from_teacher(model)
 
     def build_hooks(self):
         # Here, and not behind DefaultTrainer.__init__: one of the hooks is to save with it.

@@ -56,8 +56,7 @@ class FrozenTeacher:
         self.model = model.eval().requires_grad_(False)
         self._dtype = options.dtype
         self._layout = torch.channels_last if options.channels_last else torch.contiguous_format
-        if options.fold_bn:
-            logger.info(f"Folded {fold_batch_norm(model)} BatchNorm layers of the teacher.")
+        self._is_to_be_folded = options.fold_bn
         if options.channels_last:
             model.to(memory_format=torch.channels_last)
         self._backbone = model.backbone
@@ -79,6 +78,9 @@ class FrozenTeacher:
         """``F_T^l``, by the names of the teacher's backbone. On a stream of its own they are only
         there after :meth:`wait_for`.
         """
+        if self._is_to_be_folded:  # not before: an inheriting start copies the norms
+            logger.info(f"Folded {fold_batch_norm(self.model)} BatchNorm layers of the teacher.")
+            self._is_to_be_folded = False
         if self._stream is None:
             return self._features(images.tensor)
         self._stream.wait_stream(torch.cuda.current_stream(images.tensor.device))
