@@ -1,4 +1,6 @@
-"""The README's script for other projects runs as it stands there."""
+"""The README's script for other projects runs as it stands there, and its figures are those of the
+pages that are made of records.
+"""
 
 import json
 import re
@@ -12,6 +14,8 @@ import torch
 from tiny import plain_cfg
 
 README = Path(__file__).resolve().parents[1] / "README.md"
+PROJECT = README.parent / "projects/TADistill"
+FIGURE = re.compile(r"(?<![\w.])[+-]?\d+\.\d+(?: ± \d+\.\d+)?")
 
 
 def script():
@@ -29,6 +33,28 @@ def test_files_that_the_readme_links_to_exist():
     assert files
     missing = [file for file in files if not (README.parent / file).exists()]
     assert not missing
+
+
+def figures(*texts):
+    """Numbers with a decimal, with their sign and their spread: of any line, and across lines."""
+    return {figure for text in texts for figure in FIGURE.findall(" ".join(text.split()))}
+
+
+def test_figures_of_results_are_those_of_the_pages_made_of_records():
+    """A record that is added changes a page's means, and then a sentence here is out of date."""
+    text = README.read_text()
+    first, last = text.index("## Results"), text.index("### What a step costs")
+    made = figures(
+        (PROJECT / "RESULTS.md").read_text(), (PROJECT / "recorded/demo/results.md").read_text()
+    )
+    assert len(figures(text[first:last])) > 50
+    assert figures(text[first:last]) - made == set()
+
+
+def test_table_of_the_demo_is_what_the_demo_wrote():
+    table = (PROJECT / "recorded/demo/results.md").read_text().split("\n\n")[0]
+    assert table.startswith("| | AP |")
+    assert table in README.read_text()
 
 
 @pytest.fixture
