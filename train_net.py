@@ -23,6 +23,7 @@ from tadistill.engine import (
     argument_parser,
     check_before_launch,
     check_before_training,
+    check_writable,
     claim_run_directory,
     evaluate_student,
     evaluate_teacher,
@@ -58,6 +59,7 @@ def evaluate(cfg, args):
     evaluations wrote stays as it is.
     """
     run_dir = cfg.OUTPUT_DIR
+    check_writable(run_dir)
     name = "eval_teacher" if args.eval_teacher else "eval"
     cfg.OUTPUT_DIR = free_directory(os.path.join(run_dir, name))
     cfg.freeze()
@@ -70,7 +72,7 @@ def evaluate(cfg, args):
 def train(cfg, args):
     """The training of one process, and the evaluation that ends it."""
     cfg.freeze()
-    notices = check_before_training(cfg, comm.get_world_size())
+    notices = check_before_training(cfg, comm.get_world_size(), args.resume)
     claim_run_directory(cfg, args.resume)
     start_logging(cfg, args)
     log_notices(notices)

@@ -239,6 +239,12 @@ class TestAnEvaluation:
         assert detections(tmp_path / "eval_2") == trained
         assert {path.name for path in tmp_path.iterdir()} == {"eval", "eval_2"}
 
+    def test_into_a_file_is_refused(self, arguments, tmp_path):
+        path = tmp_path / "file"
+        path.write_text("")
+        with pytest.raises(ConfigError, match=f"OUTPUT_DIR {path} cannot be written to"):
+            run(arguments, path, "--eval-only")
+
     def test_without_weights_names_the_key(self, arguments, tmp_path):
         with pytest.raises(ConfigError, match=r"MODEL\.WEIGHTS is empty"):
             run(arguments, tmp_path, "--eval-only")

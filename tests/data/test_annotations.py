@@ -4,7 +4,7 @@ import json
 import math
 
 import pytest
-from detectron2.data import MetadataCatalog
+from detectron2.data import DatasetCatalog, MetadataCatalog
 from detectron2.data import transforms as T
 from detectron2.data.datasets import register_coco_instances
 from detectron2.data.detection_utils import (
@@ -118,6 +118,32 @@ class TestIsRefused:
         register_coco_instances("mine", {}, str(path), str(coco_files.images))
         assert examine_annotations("DATASETS.TRAIN", "mine", scored=False)
 
+    @pytest.mark.parametrize(
+        ("field", "value", "expected"),
+        [
+            ("area", None, "'area' that is a number"),
+            ("iscrowd", None, "'iscrowd' that is 0 or 1"),
+            ("iscrowd", "0", "'iscrowd' that is 0 or 1"),
+            ("id", "a3", "'id' that is a number"),
+        ],
+    )
+    def test_what_cannot_be_scored(self, content, refusal, field, value, expected):
+        content["annotations"][1][field] = value
+        total = len(content["annotations"])
+        assert f"1 of {total} annotations have no {expected}" in refusal(scored=True)
+
+    def test_nothing_that_could_be_found(self, content, refusal):
+        for annotation in content["annotations"]:
+            annotation["image_id"] = str(annotation["image_id"])
+        assert "no annotation in it can be found (" in refusal(scored=True)
+
+    def test_segmentations_that_leave_nothing_to_train_on(self, content, refusal):
+        for annotation in content["annotations"]:
+            annotation["segmentation"] = [annotation["bbox"]]
+        text = refusal()
+        assert "no annotation in it can be trained on (" in text
+        assert "with a segmentation in which no polygon has three points" in text
+
     @pytest.mark.parametrize("unknown", [0, 4, "1"])
     def test_a_category_that_is_not_there(self, content, refusal, unknown):
         content["annotations"][2]["category_id"] = unknown
@@ -181,6 +207,25 @@ class TestIsCounted:
         notice = examine()
         assert "; 1 annotations (id 4) of images that are not in the file, ignored" in notice.text
         assert notice.warns
+
+    @pytest.mark.parametrize("segmentation", [[[]], [[1, 2, 3, 4]], [[1, 2, 3, 4, 5, 6, 7]]])
+    def test_boxes_that_their_segmentation_takes_out_of_training(
+        self, content, examine, segmentation
+    ):
+        """Detectron2 leaves them out, with or without a mask head."""
+        content["annotations"][2]["segmentation"] = segmentation
+        notice = examine()
+        assert "1 annotations (id 3) with a segmentation in which no polygon has" in notice.text
+        assert notice.warns
+        kept = [box for image in DatasetCatalog.get("mine") for box in image["annotations"]]
+        assert len(kept) == len(content["annotations"]) - 1
+
+    @pytest.mark.parametrize(
+        "segmentation", [[], None, [[1, 2, 3, 4, 5, 6]], {"counts": "", "size": [1, 1]}]
+    )
+    def test_but_not_others(self, content, examine, segmentation):
+        content["annotations"][2]["segmentation"] = segmentation
+        assert "segmentation" not in examine().text
 
     @pytest.mark.parametrize("place", [2, 3])
     def test_boxes_without_an_area(self, content, examine, place):

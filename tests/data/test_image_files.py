@@ -88,6 +88,13 @@ class TestUnusableImages:
         (found,) = unusable_images(str(tmp_path), images)
         assert found.startswith("0.png cannot be read: UnidentifiedImageError: ")
 
+    @pytest.mark.parametrize("depth", [np.uint16, np.float32])
+    def test_more_than_eight_bits_a_channel(self, images, tmp_path, depth):
+        Image.fromarray(np.zeros((6, 8), depth)).save(tmp_path / "0.tif")
+        images[0]["file_name"] = "0.tif"
+        (found,) = unusable_images(str(tmp_path), images)
+        assert found == "0.tif has more than 8 bits a channel, which Detectron2 makes white of"
+
     def test_a_file_that_is_cut_short(self, images, tmp_path):
         cv2.imwrite(
             str(tmp_path / "0.jpg"),

@@ -256,6 +256,14 @@ def test_weights_to_start_from_that_are_no_file(cfg, tmp_path):
     check_before_training(cfg)
 
 
+def test_weights_to_start_from_are_not_looked_for_by_one_that_goes_on(cfg, tmp_path):
+    cfg.MODEL.WEIGHTS, cfg.OUTPUT_DIR = str(tmp_path / "gone.pth"), str(tmp_path)
+    with pytest.raises(ConfigError, match="where the student is to start"):
+        check_before_training(cfg, resume=True)  # there is nothing to go on with
+    (tmp_path / "model_0000001.pth").write_text("opened later")
+    check_before_training(cfg, resume=True)
+
+
 def test_weights_for_a_backbone_of_timm_that_are_no_file(cfg, tmp_path):
     add_tadistill_config(cfg)
     cfg.MODEL.TIMM.WEIGHTS = str(tmp_path / "no.pth")

@@ -83,7 +83,7 @@ def parse_arguments(argv=None) -> argparse.Namespace:
 
 def main(args: argparse.Namespace, console: Console) -> int:
     """Runs what is missing. Returns the exit status."""
-    until = time.monotonic() + 60 * args.stop_after if args.stop_after else float("inf")
+    until = time.monotonic() + 60 * args.stop_after if args.stop_after is not None else float("inf")
     grid = load_grid(args.grid)
     if args.config and Path(args.config).is_file():  # seen from here, or else from the repository
         args.config = str(Path(args.config).resolve())

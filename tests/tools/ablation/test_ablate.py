@@ -106,6 +106,56 @@ def test_a_record_that_is_lost_is_made_again_from_the_folder(ablation, tmp_path)
     assert calls(tmp_path) == {"all_seed0": [[]]}
 
 
+def test_a_run_that_another_process_has_just_finished_is_left_to_it_to_record(ablation, tmp_path):
+    ablation("--rows", "all", "--budgets", "short")
+    (record,) = (tmp_path / "rec").rglob("*.json")
+    record.unlink()
+    lock = lock_of(Run("", tmp_path / "out/short/all_seed0", "", []))
+    status, _ = ablation("--rows", "all", "--budgets", "short")
+    assert (status, record.exists()) == (ablate.UNFINISHED, False)
+    os.close(lock)
+    assert ablation("--rows", "all", "--budgets", "short")[0] == 0
+    assert record.exists()
+
+
+def test_no_time_at_all_runs_nothing(ablation, tmp_path):
+    status, _ = ablation("--rows", "all", "--budgets", "short", "--stop-after", "0")
+    assert status == ablate.UNFINISHED
+    assert calls(tmp_path) == {}
+
+
+def test_a_folder_of_records_may_have_a_name_of_two_words(ablation, arguments, tmp_path):
+    ablation("--rows", "all", "--budgets", "short")
+    (tmp_path / "rec").rename(tmp_path / "my records")
+    arguments[-1] = str(tmp_path / "my records")
+    assert ablation("--report")[0] == 0
+    assert "`all` all terms" in (tmp_path / "my records/report.md").read_text()
+
+
+def test_a_disk_that_is_full_leaves_no_run_at_work(ablation, tmp_path, monkeypatch):
+    """``run.json`` is written on the way to the end, too."""
+
+    def full(self, **values):
+        raise OSError(28, "No space left on device")
+
+    started = []
+
+    class Popen(subprocess.Popen):
+        def __init__(self, *args, **kwargs):
+            super().__init__(*args, **kwargs)
+            if self.args[0] == sys.executable:
+                started.append(self)
+
+    monkeypatch.setattr(subprocess, "Popen", Popen)
+    monkeypatch.setattr(Run, "note", full)
+    monkeypatch.setattr(process, "SECONDS_BETWEEN_NOTES", 0.2)
+    monkeypatch.setenv("FAKE_SECONDS", "30")
+    with pytest.raises(OSError, match="No space left"):
+        ablation("--rows", "all", "baseline", "--budgets", "short", "--jobs", "2")
+    assert len(started) == 2
+    assert all(each.returncode is not None for each in started)
+
+
 def test_time_that_is_up_stops_and_the_next_call_resumes(ablation, tmp_path, monkeypatch):
     class Clock:
         """The time is up when there is a checkpoint."""

@@ -82,7 +82,9 @@ def test_train_net_sees_the_same_config(runs_of):
         (("config:", "title:"), {}, r"row 'teacher' has no config: give --config"),
         (("", ""), {"rows": ["none"]}, r"--rows none: .* has teacher, baseline, all"),
         (("", ""), {"budgets": ["none"]}, r"--budgets none: .* has short, long"),
-        (("common: {", "common: {DATASETS.TEST: [], "), {}, r"has an empty DATASETS.TEST"),
+        (("common: {", "common: {DATASETS.TEST: [], "), {}, r"has 0 data sets in DATASETS.TEST"),
+        (("common: {", "common: {DATASETS.TEST: [a, b], "), {}, r"has 2 data sets in DATASETS.T"),
+        (("common: {", "common: {OUTPUT_DIR: here, "), {}, r"sets OUTPUT_DIR, which each run"),
     ],
 )
 def test_what_is_wrong_is_named(runs_of, grid_file, change, values, message):

@@ -89,7 +89,19 @@ def test_annotations_of_nothing_are_refused_by_name(write, content):
         read_annotations(path)
 
 
-def test_annotations_without_what_cocos_ap_needs_are_refused(data, write):
-    del data["annotations"][0]["iscrowd"]
-    with pytest.raises(ConfigError, match="not all annotations have 'iscrowd'"):
+@pytest.mark.parametrize(
+    ("field", "value"), [("iscrowd", None), ("area", None), ("id", "a3"), ("bbox", None)]
+)
+def test_annotations_without_what_cocos_ap_needs_are_refused(data, write, field, value):
+    data["annotations"][0][field] = value
+    if value is None:
+        del data["annotations"][0][field]
+    with pytest.raises(ConfigError, match=f"no COCO data set: .* {field!r}"):
+        read_annotations(write("val.json", data))
+
+
+def test_annotations_of_crowds_alone_are_refused(data, write):
+    for annotation in data["annotations"]:
+        annotation["iscrowd"] = 1
+    with pytest.raises(ConfigError, match="no boxes but crowds'"):
         read_annotations(write("val.json", data))

@@ -6,9 +6,9 @@ import os
 import torch
 from torch import nn
 
-from ..checkpoint import read_checkpoint
+from ..checkpoint import describe_mismatch, read_checkpoint
 from ..errors import ConfigError
-from ..weights import COUNTERS, describe_mismatch
+from ..weights import COUNTERS
 
 logger = logging.getLogger(__name__)
 

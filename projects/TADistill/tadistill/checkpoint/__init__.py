@@ -2,6 +2,7 @@
 
 from .checkpointer import TADistillCheckpointer
 from .errors import UnreadableFileError, UnsafeFileError
+from .mismatch import describe_mismatch
 from .reading import read_checkpoint
 from .training import TrainingCheckpointer
 
@@ -10,5 +11,6 @@ __all__ = [
     "TrainingCheckpointer",
     "UnreadableFileError",
     "UnsafeFileError",
+    "describe_mismatch",
     "read_checkpoint",
 ]

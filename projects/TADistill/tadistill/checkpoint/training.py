@@ -4,12 +4,14 @@ import logging
 import os
 import re
 import zipfile
+from collections.abc import Iterable
 
 import torch
 
 from ..errors import ConfigError
 from ..files import written_whole
 from .checkpointer import TADistillCheckpointer
+from .mismatch import describe_mismatch
 
 logger = logging.getLogger(__name__)
 
@@ -18,6 +20,50 @@ _NAME = re.compile(r"model_(\d+|final)\.pth")  # as Detectron2's PeriodicCheckpo
 
 class TrainingCheckpointer(TADistillCheckpointer):
     """For a training that may be killed at any moment."""
+
+    _resumes = False
+
+    def resume_or_load(self, path: str, *, resume: bool = True) -> dict:
+        """As fvcore's ``Checkpointer.resume_or_load``; but a training goes on from its own
+        checkpoint alone, of which nothing is left out.
+
+        Raises:
+            ConfigError: naming the checkpoint, if it is not a training's, or another model's or
+                optimizer's.
+        """
+        self._resumes = resume and self.has_checkpoint()
+        if not self._resumes:
+            return super().resume_or_load(path, resume=False)
+        path = self.get_checkpoint_file()
+        try:
+            return self.load(path)
+        except ValueError as error:
+            raise ConfigError(
+                f"{path} cannot be gone on from: {error}\nUndo what was changed in the config "
+                "(OUTPUT_DIR has it as it was, config_before_resume_*.yaml), or begin another "
+                f"training in another OUTPUT_DIR, with MODEL.WEIGHTS {path}"
+            ) from error
+        finally:
+            self._resumes = False
+
+    def _load_file(self, filename: str) -> dict:
+        checkpoint = super()._load_file(filename)
+        lacking = [name for name in self.checkpointables if name not in checkpoint]
+        if self._resumes and lacking:
+            raise ConfigError(f"it holds weights, but no state of a training ({lacking[0]!r})")
+        return checkpoint
+
+    def _load_model(self, checkpoint: dict):
+        incompatible = super()._load_model(checkpoint)
+        misshapen = {name for name, *_ in incompatible.incorrect_shapes}
+        mismatch = describe_mismatch(
+            surplus=_of_model(incompatible.unexpected_keys),
+            missing=[k for k in _of_model(incompatible.missing_keys) if k not in misshapen],
+            shapes=incompatible.incorrect_shapes,
+        )
+        if self._resumes and mismatch:
+            raise ConfigError(f"it is of another model.\n{mismatch}")
+        return incompatible
 
     def save(self, name: str, **kwargs) -> None:
         """As fvcore's ``Checkpointer.save``, whole or not at all.
@@ -73,6 +119,11 @@ class TrainingCheckpointer(TADistillCheckpointer):
             named = super().get_checkpoint_file()
             paths = [named, *(path for path in paths if path != named)]
         return paths
+
+
+def _of_model(keys: Iterable[str]) -> list[str]:
+    """Without the balance's, which measures anew what it does not find."""
+    return [key for key in keys if not key.startswith("balance.")]
 
 
 def _why_not_whole(path: str) -> str | None:

@@ -6,7 +6,7 @@ from functools import cached_property
 
 import numpy as np
 
-from .coco_json import first_few
+from ..errors import first_few
 
 # In pixels: what reaches over the edge by less is rounding.
 _ROUNDING = 0.1
@@ -22,7 +22,9 @@ class AnnotationTable:
         images: (A,), the number of the annotation's image in the file's list; -1 if it is not
             there.
         image_sizes: (A, 2), width and height of that image; NaN if it is not there.
-        crowd: (A,) bool.
+        crowd: (A,) bool: those that Detectron2 takes for one, which is all but 0.
+        pointless: (A,) bool. With a segmentation of polygons of which none has three points:
+            Detectron2 leaves them out of training, with or without a mask head.
         known_category: (A,) bool.
         num_images: how many images there are.
     """
@@ -33,6 +35,7 @@ class AnnotationTable:
     images: np.ndarray
     image_sizes: np.ndarray
     crowd: np.ndarray
+    pointless: np.ndarray
     known_category: np.ndarray
     num_images: int
 
@@ -49,7 +52,8 @@ class AnnotationTable:
             boxes=np.array([a["bbox"] for a in annotations], dtype=np.float64),
             images=image,
             image_sizes=np.array(sizes, dtype=np.float64)[image],
-            crowd=np.array([bool(a.get("iscrowd")) for a in annotations]),
+            crowd=np.array([a.get("iscrowd", 0) != 0 for a in annotations]),
+            pointless=np.array([_is_pointless(a.get("segmentation")) for a in annotations]),
             known_category=np.array([a["category_id"] in category_ids for a in annotations]),
             num_images=len(images),
         )
@@ -93,8 +97,12 @@ class AnnotationTable:
         return np.array([id_ == 0 for id_ in self.ids])
 
     @cached_property
-    def can_be_trained_on(self) -> np.ndarray:
+    def can_be_found(self) -> np.ndarray:
         return ~self.lost & ~self.crowd
+
+    @cached_property
+    def can_be_trained_on(self) -> np.ndarray:
+        return self.can_be_found & ~self.pointless
 
     @property
     def num_images_without(self) -> int:
@@ -110,3 +118,9 @@ class AnnotationTable:
         """How many, and the first of them."""
         ids = [self.ids[n] for n in np.flatnonzero(which)[:5]]
         return f"{which.sum()} annotations (id {first_few(ids)})"
+
+
+def _is_pointless(segmentation: object) -> bool:
+    if not isinstance(segmentation, list) or not segmentation:
+        return False
+    return not any(len(polygon) % 2 == 0 and len(polygon) >= 6 for polygon in segmentation)

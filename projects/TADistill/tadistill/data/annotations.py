@@ -10,10 +10,10 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 from detectron2.data import MetadataCatalog
 
-from ..errors import ConfigError
+from ..errors import ConfigError, first_few
 from ..notices import Notice
 from .annotation_table import AnnotationTable
-from .coco_json import FORM, check_form, check_scorable, first_few, read_coco_json
+from .coco_json import FORM, check_form, check_scorable, read_coco_json
 from .image_files import missing_files, unusable_images
 
 
@@ -49,15 +49,19 @@ def examine_annotations(key: str, name: str, scored: bool) -> Notice | None:
 
     table = AnnotationTable.of(content)
     found = _counted(table, scored)
-    wasted = table.lost | table.numbered_zero if scored else table.lost
+    wasted = table.lost | (table.numbered_zero if scored else table.pointless)
+    of_use = table.can_be_found if scored else table.can_be_trained_on
     problems = [
         *_wrong_categories(metadata.get("thing_classes"), content["categories"]),
         *_wrong_ids(content, json_file),
         *_wrong_annotations(table),
         *_wrong_images(metadata.get("image_root"), content["images"]),
     ]
-    if not scored and not problems and not table.can_be_trained_on.any():
-        problems = [f"no annotation in it can be trained on ({'; '.join(found)})"]
+    if not problems and not of_use.any():
+        words = "no annotation in it can be trained on"
+        if scored:
+            words = "no annotation in it can be found"
+        problems = [f"{words} ({'; '.join(found)})"]
     if problems:
         raise ConfigError("\n  and ".join([f"{where}: {problems[0]}", *problems[1:]]))
     totals = ", ".join(f"{len(content[list_])} {list_}" for list_ in FORM)
@@ -153,6 +157,11 @@ def _counted(table: AnnotationTable, scored: bool) -> list[str]:
     ):
         if which.any():
             counted.append(f"{table.listed(which)} {words}")
+    if not scored and table.pointless.any():
+        counted.append(
+            f"{table.listed(table.pointless)} with a segmentation in which no polygon has three "
+            "points, left out of training: take the segmentation out to train on the bbox"
+        )
     if scored and table.numbered_zero.any():
         # It marks what found nothing with a 0.
         counted.append("an annotation with id 0, which pycocotools never counts as found")

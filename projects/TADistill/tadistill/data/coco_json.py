@@ -1,11 +1,11 @@
 """A JSON file in COCO's format, read, with the form that Detectron2 takes for granted."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 
 from detectron2.utils.file_io import PathManager
 
-from ..errors import ConfigError
+from ..errors import ConfigError, first_few
 
 
 def read_coco_json(key: str, name: str, json_file: str) -> dict:
@@ -58,30 +58,30 @@ def check_form(where: str, content: Mapping) -> None:
 
 
 def check_scorable(where: str, content: Mapping) -> None:
-    """pycocotools asks for more keys than Detectron2's loader, and only after the training.
+    """pycocotools asks for more than Detectron2's loader, and only after the training.
 
     Raises:
-        ConfigError: if there are no annotations, or some lack a key.
+        ConfigError: if there are no annotations, or some lack a key, or have in it what cannot be
+            counted with.
     """
     annotations = content.get("annotations")
     if not annotations:
         raise ConfigError(f"{where} has no annotations: nothing can be scored")
-    for needed in ("iscrowd", "area"):
-        lacking = sum(needed not in annotation for annotation in annotations)
+    for field, (holds, expected) in SCORED.items():
+        lacking = sum(not holds(annotation.get(field)) for annotation in annotations)
         if lacking:
             raise ConfigError(
-                f"{where}: {lacking} of {len(annotations)} annotations have no {needed!r}, which "
-                "COCO's evaluation needs; add it (iscrowd: 0, area: width times height of the box)"
+                f"{where}: {lacking} of {len(annotations)} annotations have no {field!r} that is "
+                f"{expected}, which COCO's evaluation needs"
             )
-
-
-def first_few(items: Sequence) -> str:
-    """The first four, as text."""
-    return ", ".join(map(str, items[:4])) + (", …" if len(items) > 4 else "")
 
 
 def _is_number(value: object) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _is_flag(value: object) -> bool:
+    return isinstance(value, (bool, int)) and value in (0, 1)
 
 
 def _is_id(value: object) -> bool:
@@ -110,4 +110,11 @@ FORM: dict[str, dict[str, tuple[Callable[[object], bool], str]]] = {
     "images": {"id": _ID, "file_name": _TEXT, "width": _SIZE, "height": _SIZE},
     "annotations": {"id": _ID, "image_id": _ID, "category_id": _ID, "bbox": _BOX},
     "categories": {"id": _ID, "name": _TEXT},
+}
+
+# What pycocotools reads of each annotation besides.
+SCORED: dict[str, tuple[Callable[[object], bool], str]] = {
+    "iscrowd": (_is_flag, "0 or 1"),
+    "area": (_is_number, "a number (width times height of the box, or of pixels)"),
+    "id": (_is_number, "a number"),
 }

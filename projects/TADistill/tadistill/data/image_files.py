@@ -7,9 +7,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 from detectron2.data.detection_utils import read_image
+from PIL import Image
 
 # A disk on the network answers slowly, but many questions at once.
 _QUESTIONS_AT_ONCE = 16
+_DEEP = ("I", "F")  # Pillow's modes of 16 and 32 bits
 
 
 def missing_files(root: str, names: Sequence[str]) -> list[str]:
@@ -65,10 +67,15 @@ def unusable_images(root: str, images: Sequence[Mapping], most: int = 16) -> lis
 
 def _why_unusable(root: str, image: Mapping) -> str | None:
     name = image["file_name"]
+    path = os.path.join(root, name)
     try:
-        height, width = read_image(os.path.join(root, name), format="BGR").shape[:2]
+        with Image.open(path) as opened:
+            mode = opened.mode
+        height, width = read_image(path, format="BGR").shape[:2]
     except Exception as e:  # whatever Pillow raises at a broken file
         return f"{name} cannot be read: {type(e).__name__}: {e}"
+    if mode.startswith(_DEEP):
+        return f"{name} has more than 8 bits a channel, which Detectron2 makes white of"
     if (width, height) == (image["width"], image["height"]):
         return None
     return f"{name} is {width} x {height}, not {image['width']} x {image['height']}"

@@ -4,7 +4,7 @@ from .arguments import argument_parser
 from .checks import check_before_launch, check_before_training
 from .evaluation import evaluate_student, evaluate_teacher
 from .processes import joined_by_torchrun, launch, started_by_torchrun
-from .run_directory import claim_run_directory, free_directory
+from .run_directory import check_writable, claim_run_directory, free_directory
 from .trainer import TADistillTrainer
 
 __all__ = [
@@ -12,6 +12,7 @@ __all__ = [
     "argument_parser",
     "check_before_launch",
     "check_before_training",
+    "check_writable",
     "claim_run_directory",
     "evaluate_student",
     "evaluate_teacher",

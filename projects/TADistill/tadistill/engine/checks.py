@@ -10,15 +10,18 @@ from detectron2.utils import comm
 from detectron2.utils.file_io import PathManager
 
 from ..backbones import TIMM_FPN, check_timm_weights
+from ..checkpoint import TrainingCheckpointer
 from ..data import examine_annotations
-from ..errors import ConfigError
+from ..errors import ConfigError, first_few
 from ..notices import Notice
 from .processes import on_gpu
 from .run_directory import check_run_directory
 from .teacher_classes import check_teacher_classes, has_teacher
 
 
-def check_before_training(cfg: CfgNode, num_processes: int = 1) -> list[Notice]:
+def check_before_training(
+    cfg: CfgNode, num_processes: int = 1, resume: bool = False
+) -> list[Notice]:
     """Checks device and datasets for training and the evaluation that ends it.
 
     The teacher is checked when the model is built: see :mod:`tadistill.teacher.build`. Its
@@ -27,6 +30,7 @@ def check_before_training(cfg: CfgNode, num_processes: int = 1) -> list[Notice]:
     Args:
         cfg: the student's config.
         num_processes: among which each batch is divided.
+        resume: whether a run in ``OUTPUT_DIR`` is to be gone on with, which reads no other weights.
 
     Returns:
         What there is to say of the datasets, for the log, which is not open yet.
@@ -41,7 +45,8 @@ def check_before_training(cfg: CfgNode, num_processes: int = 1) -> list[Notice]:
     notices = check_datasets(
         cfg, {"DATASETS.TRAIN": cfg.DATASETS.TRAIN, "DATASETS.TEST": cfg.DATASETS.TEST}
     )
-    check_initial_weights(cfg)
+    if not (resume and TrainingCheckpointer(None, cfg.OUTPUT_DIR).has_checkpoint()):
+        check_initial_weights(cfg)
     if has_teacher(cfg):
         # Its datasets have been found to have the same classes.
         notices.append(check_teacher_classes(cfg, cfg.DATASETS.TRAIN[0]))
@@ -67,7 +72,7 @@ def check_before_launch(cfg: CfgNode, args: argparse.Namespace) -> None:
             "that all of them reach, tcp://HOST:PORT of the machine with --machine-rank 0"
         )
     if not (args.eval_only or args.eval_teacher):
-        check_before_training(cfg, args.num_gpus * args.num_machines)
+        check_before_training(cfg, args.num_gpus * args.num_machines, args.resume)
         if args.machine_rank == 0:
             check_run_directory(cfg, args.resume)
 
@@ -150,7 +155,7 @@ def check_datasets(cfg: CfgNode, names: Mapping[str, Sequence[str]]) -> list[Not
         if classes != first[1]:
             raise ConfigError(
                 f"{name} ({key}) and {first[0]} have other classes, or the same in another order: "
-                f"{_listed(classes)} and {_listed(first[1])}"
+                f"{first_few(classes)} and {first_few(first[1])}"
             )
     return notices
 
@@ -173,7 +178,7 @@ def _check_class_count(cfg: CfgNode, key: str, name: str, classes: list[str]) ->
     if len(classes) != num_classes:
         raise ConfigError(
             f"MODEL.ROI_HEADS.NUM_CLASSES is {num_classes}, but {name} ({key}) has "
-            f"{len(classes)} classes ({_listed(classes)}); set it to {len(classes)}"
+            f"{len(classes)} classes ({first_few(classes)}); set it to {len(classes)}"
         )
 
 
@@ -188,7 +193,3 @@ def _classes(key: str, name: str) -> list[str] | None:
                 f"{key}: {name} cannot be read from {source}: {type(e).__name__}: {e}"
             ) from e
     return metadata.get("thing_classes")
-
-
-def _listed(classes: list[str]) -> str:
-    return ", ".join(classes[:5]) + (", …" if len(classes) > 5 else "")

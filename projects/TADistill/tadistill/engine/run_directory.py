@@ -8,7 +8,7 @@ from detectron2.config import CfgNode
 from detectron2.utils import comm
 
 from ..checkpoint import TrainingCheckpointer
-from ..errors import ConfigError
+from ..errors import ConfigError, first_few
 
 _TRACES = ("last_checkpoint", "metrics.json", "*.pth")
 
@@ -44,22 +44,27 @@ def check_run_directory(cfg: CfgNode, resume: bool) -> None:
         ConfigError: naming ``OUTPUT_DIR`` and what lies there.
     """
     directory = cfg.OUTPUT_DIR
-    _check_writable(directory)
+    check_writable(directory)
     found = _traces_of_a_run(directory)
     if not resume and found:
         raise ConfigError(
-            f"OUTPUT_DIR {directory} holds a run already ({_listed(found)}). Continue it with "
+            f"OUTPUT_DIR {directory} holds a run already ({first_few(found)}). Continue it with "
             "--resume, or choose another OUTPUT_DIR"
         )
     weights = [name for name in found if name.endswith(".pth")]
     if resume and weights and not TrainingCheckpointer(None, directory).has_checkpoint():
         raise ConfigError(
-            f"OUTPUT_DIR {directory} holds {_listed(weights)}, but no checkpoint of a training "
+            f"OUTPUT_DIR {directory} holds {first_few(weights)}, but no checkpoint of a training "
             "(model_*.pth) that --resume could go on from; choose another OUTPUT_DIR"
         )
 
 
-def _check_writable(directory: str) -> None:
+def check_writable(directory: str) -> None:
+    """Whether ``OUTPUT_DIR`` can be written to; made if need be.
+
+    Raises:
+        ConfigError: naming it.
+    """
     try:
         os.makedirs(directory, exist_ok=True)
         with tempfile.TemporaryFile(dir=directory):
@@ -85,10 +90,6 @@ def _traces_of_a_run(directory: str) -> list[str]:
     ]
     # A start that failed leaves an empty metrics.json.
     return [os.path.basename(path) for path in found if os.path.getsize(path) > 0]
-
-
-def _listed(names: list[str]) -> str:
-    return ", ".join(names[:4]) + (", …" if len(names) > 4 else "")
 
 
 def _keep_config(directory: str) -> None:

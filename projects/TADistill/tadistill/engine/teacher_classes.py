@@ -3,8 +3,7 @@
 from detectron2.config import CfgNode
 from detectron2.data import DatasetCatalog, MetadataCatalog
 
-from ..data.coco_json import first_few
-from ..errors import ConfigError
+from ..errors import ConfigError, first_few
 from ..notices import Notice
 from ..options import DistillationOptions
 from ..teacher import teacher_config

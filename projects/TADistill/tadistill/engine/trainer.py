@@ -28,6 +28,7 @@ from ..randomness import SeedStepsHook
 from .nonfinite import LastLosses, explain_nonfinite
 from .optimizer import build_optimizer
 from .processes import on_gpu
+from .resuming import check_optimizer, follow_config, settings_of
 from .smoothing import SmoothingHook
 
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -167,8 +168,12 @@ class TADistillTrainer(DefaultTrainer):
         return {**super().state_dict(), "_trainer": self._trainer.state_dict(), "seed": self.seed}
 
     def load_state_dict(self, state_dict):
+        optimizer = self._trainer.optimizer
+        check_optimizer(state_dict, optimizer)
+        settings = settings_of(optimizer)
         super().load_state_dict(state_dict)
         self._trainer.load_state_dict(state_dict["_trainer"])
+        follow_config(optimizer, self.scheduler, settings)
         self.seed = state_dict.get("seed", self.seed)  # which earlier checkpoints do not have
 
 

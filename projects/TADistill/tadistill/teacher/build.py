@@ -10,7 +10,7 @@ from ..errors import ConfigError
 from ..options import TeacherOptions
 from ..weights import load_all_weights
 from .config import KEY, teacher_config, teacher_weights
-from .device import check_device
+from .device import check_speedups
 from .frozen import FrozenTeacher
 
 
@@ -31,7 +31,7 @@ def build_teacher(cfg: CfgNode) -> FrozenTeacher:
     teacher_cfg = teacher_config(cfg)
     weights = teacher_weights(cfg)
     options = TeacherOptions.from_cfg(cfg.MODEL.TADISTILL.TEACHER)
-    check_device(options, torch.device(cfg.MODEL.DEVICE))
+    check_speedups(options, torch.device(cfg.MODEL.DEVICE))
     _check_architecture(teacher_cfg)
     _check_class_count(cfg, teacher_cfg)
     with torch.random.fork_rng(devices=[]):

@@ -7,7 +7,7 @@ from ..options import TeacherOptions
 from .config import KEY
 
 
-def check_device(options: TeacherOptions, device: torch.device) -> None:
+def check_speedups(options: TeacherOptions, device: torch.device) -> None:
     """
     Args:
         options: those of ``MODEL.TADISTILL.TEACHER``.

@@ -1,5 +1,6 @@
 """Runs what is missing of a grid, and records what has finished."""
 
+import os
 import shutil
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -65,9 +66,11 @@ def execute(
         for checkpoint in run.directory.glob("model_*.pth"):
             checkpoint.unlink()  # student_final.pth is left
 
-    for run in todo:
-        if run.state == "finished":
+    for run in [run for run in todo if run.state == "finished"]:
+        lock = lock_of(run)
+        if lock is not None:  # or else the process that has just finished it is about to do this
             record(run)
+            os.close(lock)
     console.print(f"{len(runs)} runs, of which {len(missing_runs(runs))} are to be made.")
     return run_all(
         list(todo),

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tadistill.errors import ConfigError
 
-from .markers import MARKERS, NotOfItsForm, Place
+from .markers import MARKERS, NotOfItsForm, Place, fill_plot, fill_table
 from .plots import KINDS
 from .table import load_table
 
@@ -56,13 +56,14 @@ def write_report(records: Path, budgets: Sequence[str | None], title: str) -> Pa
     if not found:
         raise ConfigError(f"--report: there is no record in {records} yet")
     page = records / "report.md"
+    place = Place(records.parent, page, draw=True)
     parts = [f"# {title}"]
     for budget in found:
         table = f"{records.name}/{budget}" if budget else records.name
         parts += [f"## {budget}"] * bool(budget)
-        parts += [f"<!-- table: {table} -->"]
+        parts += [fill_table([table], place)]
         rows = load_table(records, budget)
         drawable = [name for name, kind in KINDS.items() if kind.has_any(rows)]
-        parts += [f"<!-- plot: {table} {kind} -->" for kind in drawable]
-    page.write_text(filled_in("\n\n".join(parts) + "\n", records.parent, page))
+        parts += [fill_plot([table, kind], place) for kind in drawable]
+    page.write_text("\n\n".join(parts) + "\n")
     return page

@@ -90,8 +90,13 @@ def row_runs(
         period = max(1, min(cfg.SOLVER.CHECKPOINT_PERIOD, steps // CHECKPOINTS_A_RUN))
         file_name = row.name if seed is None else f"{row.name}_seed{seed}"
         place = Path(budget or "") / file_name
-        if not cfg.DATASETS.TEST:
-            raise ConfigError(f"{source} has an empty DATASETS.TEST: there would be no AP")
+        if len(cfg.DATASETS.TEST) != 1:
+            raise ConfigError(
+                f"{source} has {len(cfg.DATASETS.TEST)} data sets in DATASETS.TEST: the AP of a "
+                "record is that of one"
+            )
+        if "OUTPUT_DIR" in arguments:
+            raise ConfigError(f"{source} sets OUTPUT_DIR, which each run has its own of (--output)")
         run = Run(
             ", ".join(filter(None, [row.name, budget, f"seed {seed}" if seed is not None else ""])),
             output / place,

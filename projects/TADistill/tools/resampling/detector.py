@@ -9,6 +9,7 @@ import numpy as np
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
+from tadistill.data.coco_json import check_scorable
 from tadistill.errors import ConfigError
 
 DETECTIONS = 100  # an image at most, as COCO's AP counts them
@@ -71,11 +72,11 @@ def read_annotations(path: Path) -> COCO:
         with _silence():
             annotations = COCO(str(path))
         boxes = annotations.loadAnns(annotations.getAnnIds())
-        if not annotations.getImgIds() or not boxes:
-            raise ValueError("it has no images, or no boxes")
-        for key in ("bbox", "area", "iscrowd"):
-            if not all(key in box for box in boxes):
-                raise ValueError(f"not all annotations have {key!r}")
+        if not annotations.getImgIds() or not any(not box.get("iscrowd") for box in boxes):
+            raise ValueError("it has no images, or no boxes but crowds'")
+        if not all("bbox" in box for box in boxes):
+            raise ValueError("not all annotations have 'bbox'")
+        check_scorable("it", {"annotations": boxes})
     except (OSError, ValueError, KeyError, TypeError, AssertionError) as error:
         raise ConfigError(f"{path} is no COCO data set: {_told(error)}") from error
     return annotations

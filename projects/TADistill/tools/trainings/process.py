@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import time
+from contextlib import suppress
 
 from .repository import REPO
 from .run import Run
@@ -74,17 +75,21 @@ class Process:
 
     def stop(self) -> None:
         """Tells it to end. Its last checkpoint is what will be left of it."""
-        if self.poll() is None:
+        with suppress(OSError):  # of a full disk, on which nothing can be noted
+            self.poll()
+        if self._popen.returncode is None:
             self._popen.terminate()
 
     def wait(self) -> None:
         """Until it has ended."""
         deadline = time.monotonic() + PATIENCE
-        while self.poll() is None and time.monotonic() < deadline:
-            time.sleep(0.05)
+        with suppress(OSError):
+            while self.poll() is None and time.monotonic() < deadline:
+                time.sleep(0.05)
         if self._popen.returncode is None:
             self._popen.kill()
-            self._wait(0)
+            with suppress(OSError):
+                self._wait(0)
 
     def release(self) -> None:
         """Lets others have the run."""
