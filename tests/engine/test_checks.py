@@ -246,6 +246,12 @@ def test_one_process_of_several_examines_the_annotations(cfg, monkeypatch):
     assert check_before_training(cfg) == []
 
 
+def test_masks_of_boxes_that_have_none(cfg, coco_files):
+    cfg.MODEL.MASK_ON = True
+    total = len(json.loads(coco_files.annotations.read_text())["annotations"])
+    assert f"{total} annotations (id 1, 2, 3, 4, …) have no segmentation, which" in refusal(cfg)
+
+
 def test_weights_to_start_from_that_are_no_file(cfg, tmp_path):
     for path in (tmp_path / "no.pth", tmp_path):
         cfg.MODEL.WEIGHTS = str(path)

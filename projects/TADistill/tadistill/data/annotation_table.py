@@ -23,6 +23,7 @@ class AnnotationTable:
             there.
         image_sizes: (A, 2), width and height of that image; NaN if it is not there.
         crowd: (A,) bool: those that Detectron2 takes for one, which is all but 0.
+        outlined: (A,) bool. With a segmentation.
         pointless: (A,) bool. With a segmentation of polygons of which none has three points:
             Detectron2 leaves them out of training, with or without a mask head.
         known_category: (A,) bool.
@@ -35,6 +36,7 @@ class AnnotationTable:
     images: np.ndarray
     image_sizes: np.ndarray
     crowd: np.ndarray
+    outlined: np.ndarray
     pointless: np.ndarray
     known_category: np.ndarray
     num_images: int
@@ -53,6 +55,7 @@ class AnnotationTable:
             images=image,
             image_sizes=np.array(sizes, dtype=np.float64)[image],
             crowd=np.array([a.get("iscrowd", 0) != 0 for a in annotations]),
+            outlined=np.array([bool(a.get("segmentation")) for a in annotations]),
             pointless=np.array([_is_pointless(a.get("segmentation")) for a in annotations]),
             known_category=np.array([a["category_id"] in category_ids for a in annotations]),
             num_images=len(images),

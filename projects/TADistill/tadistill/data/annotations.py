@@ -17,13 +17,14 @@ from .coco_json import FORM, check_form, check_scorable, read_coco_json
 from .image_files import missing_files, unusable_images
 
 
-def examine_annotations(key: str, name: str, scored: bool) -> Notice | None:
+def examine_annotations(key: str, name: str, scored: bool, masks: bool = False) -> Notice | None:
     """Examines the JSON file of a registered data set, and that the images it names are there.
 
     Args:
         key: the config key that names the data set, for the message.
         name: the data set.
         scored: whether it is to be evaluated on; otherwise it is to be trained on.
+        masks: whether the model has a mask head, which takes each box's outline for granted.
 
     Returns:
         One line of all that was counted. None if the data set was registered without a JSON file
@@ -54,14 +55,14 @@ def examine_annotations(key: str, name: str, scored: bool) -> Notice | None:
     problems = [
         *_wrong_categories(metadata.get("thing_classes"), content["categories"]),
         *_wrong_ids(content, json_file),
-        *_wrong_annotations(table),
+        *_wrong_annotations(table, masks),
         *_wrong_images(metadata.get("image_root"), content["images"]),
     ]
     if not problems and not of_use.any():
-        words = "no annotation in it can be trained on"
+        counts = "; ".join(found)
+        problems = [f"no annotation in it can be trained on ({counts})"]
         if scored:
-            words = "no annotation in it can be found"
-        problems = [f"{words} ({'; '.join(found)})"]
+            problems = [f"no annotation in it can be found ({counts})"]
     if problems:
         raise ConfigError("\n  and ".join([f"{where}: {problems[0]}", *problems[1:]]))
     totals = ", ".join(f"{len(content[list_])} {list_}" for list_ in FORM)
@@ -103,8 +104,13 @@ def _wrong_ids(content: Mapping, json_file: str) -> list[str]:
     return problems
 
 
-def _wrong_annotations(table: AnnotationTable) -> list[str]:
+def _wrong_annotations(table: AnnotationTable, masks: bool) -> list[str]:
     problems = []
+    if masks and not table.outlined.all():
+        problems.append(
+            f"{table.listed(~table.outlined)} have no segmentation, which MODEL.MASK_ON asks for: "
+            "set it to False, or outline them"
+        )
     if not table.known_category.all():
         unknown = ~table.known_category
         ids = sorted({str(table.category_ids[n]) for n in np.flatnonzero(unknown)})

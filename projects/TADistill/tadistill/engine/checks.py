@@ -145,7 +145,9 @@ def check_datasets(cfg: CfgNode, names: Mapping[str, Sequence[str]]) -> list[Not
             )
         check_files(key, name)
         if comm.is_main_process():  # the others read the same files
-            notice = examine_annotations(key, name, scored=key == "DATASETS.TEST")
+            notice = examine_annotations(
+                key, name, scored=key == "DATASETS.TEST", masks=cfg.MODEL.MASK_ON
+            )
             notices += [notice] if notice else []
         classes = _classes(key, name)
         if classes is None:
