@@ -11,6 +11,7 @@ import torch
 from ..errors import ConfigError
 from ..files import written_whole
 from .checkpointer import TADistillCheckpointer
+from .errors import UnreadableFileError, UnsafeFileError
 from .mismatch import describe_mismatch
 
 logger = logging.getLogger(__name__)
@@ -37,6 +38,8 @@ class TrainingCheckpointer(TADistillCheckpointer):
         path = self.get_checkpoint_file()
         try:
             return self.load(path)
+        except (UnsafeFileError, UnreadableFileError):
+            raise
         except ValueError as error:
             raise ConfigError(
                 f"{path} cannot be gone on from: {error}\nUndo what was changed in the config "
