@@ -33,11 +33,12 @@ def content(coco_files):
 def examine(content, coco_files, tmp_path):
     """Examines ``content`` as the test has left it."""
 
-    def examine(scored=False, **registered):
+    def examine(scored=False, masks=False, **registered):
         path = tmp_path / "changed.json"
         path.write_text(json.dumps(content))
-        register_coco_instances("mine", registered, str(path), str(coco_files.images))
-        return examine_annotations("DATASETS.TRAIN", "mine", scored)
+        if "mine" not in DatasetCatalog.list():
+            register_coco_instances("mine", registered, str(path), str(coco_files.images))
+        return examine_annotations("DATASETS.TRAIN", "mine", scored, masks)
 
     return examine
 
@@ -46,9 +47,9 @@ def examine(content, coco_files, tmp_path):
 def refusal(examine, tmp_path):
     """What the user is told of ``content``."""
 
-    def refusal(scored=False, **registered):
+    def refusal(scored=False, masks=False, **registered):
         with pytest.raises(ConfigError) as error:
-            examine(scored, **registered)
+            examine(scored, masks, **registered)
         text = str(error.value)
         assert text.startswith(f"DATASETS.TRAIN: mine ({tmp_path}/changed.json)")
         return text
@@ -131,6 +132,32 @@ class TestIsRefused:
         content["annotations"][1][field] = value
         total = len(content["annotations"])
         assert f"1 of {total} annotations have no {expected}" in refusal(scored=True)
+
+    @pytest.mark.parametrize(
+        ("field", "value"), [("iscrowd", 0.0), ("iscrowd", False), ("id", "3"), ("id", 3.0)]
+    )
+    def test_but_not_what_pycocotools_reads(self, content, examine, field, value):
+        content["annotations"][2][field] = value
+        assert examine(scored=True)
+
+    def test_a_segmentation_that_is_no_list_of_polygons(self, content, refusal):
+        content["annotations"][1]["segmentation"] = [1, 2, 3, 4, 5, 6]
+        assert "1 annotations (id 2) have a segmentation of numbers, where a list" in refusal()
+
+    @pytest.mark.parametrize("scored", [False, True])
+    def test_a_box_without_an_outline_where_there_is_a_mask_head(self, content, refusal, scored):
+        for annotation in content["annotations"][1:]:
+            annotation["segmentation"] = [[1, 2, 3, 4, 5, 6]]
+        text = refusal(scored, masks=True)
+        assert "1 annotations (id 1) have no segmentation, which MODEL.MASK_ON asks for" in text
+
+    def test_but_not_what_no_mask_head_sees(self, content, examine, refusal):
+        for annotation in content["annotations"][2:]:
+            annotation["segmentation"] = [[1, 2, 3, 4, 5, 6]]
+        content["annotations"][0]["iscrowd"] = 1
+        content["annotations"][1]["image_id"] = 99
+        assert examine(masks=True)
+        assert "1 annotations (id 1) have no segmentation" in refusal(scored=True, masks=True)
 
     def test_nothing_that_could_be_found(self, content, refusal):
         for annotation in content["annotations"]:

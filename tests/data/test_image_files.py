@@ -88,12 +88,17 @@ class TestUnusableImages:
         (found,) = unusable_images(str(tmp_path), images)
         assert found.startswith("0.png cannot be read: UnidentifiedImageError: ")
 
-    @pytest.mark.parametrize("depth", [np.uint16, np.float32])
+    @pytest.mark.parametrize("depth", [np.uint16, np.int32, np.float32])
     def test_more_than_eight_bits_a_channel(self, images, tmp_path, depth):
-        Image.fromarray(np.zeros((6, 8), depth)).save(tmp_path / "0.tif")
+        """Of which Detectron2 makes white what is above 255, and sees the rest as it is."""
+        pixels = np.full((6, 8), 200, depth)
+        Image.fromarray(pixels).save(tmp_path / "0.tif")
         images[0]["file_name"] = "0.tif"
+        assert unusable_images(str(tmp_path), images) == []
+        pixels[2, 3] = 256
+        Image.fromarray(pixels).save(tmp_path / "0.tif")
         (found,) = unusable_images(str(tmp_path), images)
-        assert found == "0.tif has more than 8 bits a channel, which Detectron2 makes white of"
+        assert found.startswith("0.tif has values above 255, which Detectron2 clips: save it")
 
     def test_a_file_that_is_cut_short(self, images, tmp_path):
         cv2.imwrite(

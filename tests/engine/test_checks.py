@@ -269,6 +269,12 @@ def test_weights_to_start_from_are_not_looked_for_by_one_that_goes_on(cfg, tmp_p
     (tmp_path / "model_0000001.pth").write_text("opened later")
     check_before_training(cfg, resume=True)
 
+    add_tadistill_config(cfg)
+    cfg.MODEL.BACKBONE.NAME = "build_timm_fpn_backbone"  # which is built with its own
+    cfg.MODEL.TIMM.WEIGHTS = str(tmp_path / "no.pth")
+    with pytest.raises(ConfigError, match=r"MODEL\.TIMM\.WEIGHTS: there is no file"):
+        check_before_training(cfg, resume=True)
+
 
 def test_weights_for_a_backbone_of_timm_that_are_no_file(cfg, tmp_path):
     add_tadistill_config(cfg)

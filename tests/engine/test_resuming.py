@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from detectron2.engine import DefaultTrainer
+from detectron2.engine import AMPTrainer, DefaultTrainer
 from tiny import save_teacher, student_cfg, teacher_cfg, term_weights
 
 from tadistill.checkpoint import TrainingCheckpointer
@@ -12,7 +12,10 @@ from tadistill.data import register_coco
 from tadistill.engine import TADistillTrainer
 from tadistill.errors import ConfigError
 
-pytestmark = pytest.mark.usefixtures("registered_datasets")
+pytestmark = [
+    pytest.mark.usefixtures("registered_datasets"),
+    pytest.mark.filterwarnings("ignore:Detected call of `lr_scheduler.step:UserWarning"),
+]
 
 
 @pytest.fixture
@@ -68,6 +71,34 @@ def test_rate_momentum_and_weight_decay_are_those_of_the_new_config(configured, 
     assert trainer.start_iter == 2
 
 
+@pytest.mark.parametrize(
+    "schedule",
+    [
+        ("SOLVER.STEPS", (1,), "SOLVER.WARMUP_ITERS", 0),
+        ("SOLVER.MAX_ITER", 40, "SOLVER.LR_SCHEDULER_NAME", "WarmupCosineLR"),
+        ("SOLVER.STEPS", (1,), "SOLVER.WARMUP_ITERS", 0, "SOLVER.WEIGHT_DECAY", 0.01),
+    ],
+)
+def test_the_schedule_is_that_of_the_new_config_from_the_first_step_on(configured, schedule):
+    trained(configured())
+    trainer = resumed(configured("SOLVER.MAX_ITER", 4, *schedule))
+    assert [group["lr"] for group in trainer.optimizer.param_groups] == trainer.scheduler.get_lr()
+    fresh = TADistillTrainer(configured("SOLVER.MAX_ITER", 4, *schedule))
+    for _ in range(2):
+        fresh.scheduler.step()
+    assert settings(trainer) == settings(fresh)
+
+
+def test_mixed_precision_may_be_switched_on(configured):
+    """Whose trainer wants a GPU for a step, but not to be built."""
+    trained(configured())
+    trainer = TADistillTrainer(configured())
+    simple = trainer._trainer
+    trainer._trainer = AMPTrainer(simple.model, simple.data_loader, simple.optimizer)
+    trainer.resume_or_load(resume=True)
+    assert trainer.start_iter == 2
+
+
 def test_without_a_change_nothing_is_said_and_all_is_the_checkpoints(configured, tadistill_log):
     first = trained(configured())
     trainer = resumed(configured())
@@ -91,6 +122,7 @@ LEVELS = "MODEL.TADISTILL.FEATURE.LEVELS"
         ((LEVELS, ["p2"]), (LEVELS, ["p3"]), r"another model\.\n.*adapters\.p2"),
         ((), ADAMW, r"SOLVER\.OPTIMIZER was SGD, and now is ADAMW"),
         (ADAMW, (), r"SOLVER\.OPTIMIZER was ADAMW, and now is SGD"),
+        (("SOLVER.BIAS_LR_FACTOR", 2.0), (), r"in other groups: SOLVER\.BIAS_LR_FACTOR"),
         ((*FROZEN_BN, "MODEL.BACKBONE.FREEZE_AT", 5), FROZEN_BN, r"other parameters: other layers"),
     ],
 )
@@ -130,5 +162,8 @@ def test_a_checkpoint_of_detectron2s_own_trainer_is_refused(configured):
 
 def test_scales_that_the_checkpoint_does_not_have_are_measured(configured):
     trained(configured())
-    trainer = resumed(configured("MODEL.TADISTILL.BALANCE.ENABLED", True, "SOLVER.MAX_ITER", 4))
+    balanced = ("MODEL.TADISTILL.BALANCE.ENABLED", True, "MODEL.TADISTILL.BALANCE.PERIOD", 1)
+    trainer = resumed(configured(*balanced, "SOLVER.MAX_ITER", 4))
     assert not trainer.model.balance.scales.any()
+    trainer.train()
+    assert trainer.model.balance.scales.all()

@@ -154,7 +154,11 @@ class TestHalfPrecision:
 )
 def test_the_model_itself_evaluates_in_float32(teacher_files, opts, exact):
     plain = build_teacher(student_cfg(teacher_files)).model(batch())
-    faster = build_teacher(student_cfg(teacher_files, *opts)).model(batch())
+    teacher = build_teacher(student_cfg(teacher_files, *opts))
+    teacher.features(teacher.images(batch()))  # at which it is folded
+    norms = [name for name in teacher.model.state_dict() if ".norm." in name]
+    assert bool(norms) == (opts != FOLD_BN)
+    faster = teacher.model(batch())
     assert same_detections(plain, faster) or not exact
     for one, other in zip(plain, faster, strict=True):
         torch.testing.assert_close(
@@ -164,7 +168,9 @@ def test_the_model_itself_evaluates_in_float32(teacher_files, opts, exact):
 
 def test_follows_the_student(teacher_files):
     opts = (*FOLD_BN, *CHANNELS_LAST)
-    model = distilled(teacher_files, *opts).double()
+    model = distilled(teacher_files, *opts)
+    step(model, batch())  # at which it is folded
+    model.double()
     images = model._teacher.images(batch())
     assert images.tensor.dtype == torch.float64
     model.float()

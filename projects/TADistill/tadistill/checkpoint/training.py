@@ -32,10 +32,10 @@ class TrainingCheckpointer(TADistillCheckpointer):
             ConfigError: naming the checkpoint, if it is not a training's, or another model's or
                 optimizer's.
         """
-        self._resumes = resume and self.has_checkpoint()
-        if not self._resumes:
+        if not (resume and self.has_checkpoint()):
             return super().resume_or_load(path, resume=False)
         path = self.get_checkpoint_file()
+        self._resumes = True
         try:
             return self.load(path)
         except (UnsafeFileError, UnreadableFileError):

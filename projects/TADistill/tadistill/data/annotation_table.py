@@ -24,6 +24,7 @@ class AnnotationTable:
         image_sizes: (A, 2), width and height of that image; NaN if it is not there.
         crowd: (A,) bool: those that Detectron2 takes for one, which is all but 0.
         outlined: (A,) bool. With a segmentation.
+        flat: (A,) bool. With a segmentation that is a list of numbers, which Detectron2 stops at.
         pointless: (A,) bool. With a segmentation of polygons of which none has three points:
             Detectron2 leaves them out of training, with or without a mask head.
         known_category: (A,) bool.
@@ -37,6 +38,7 @@ class AnnotationTable:
     image_sizes: np.ndarray
     crowd: np.ndarray
     outlined: np.ndarray
+    flat: np.ndarray
     pointless: np.ndarray
     known_category: np.ndarray
     num_images: int
@@ -56,6 +58,7 @@ class AnnotationTable:
             image_sizes=np.array(sizes, dtype=np.float64)[image],
             crowd=np.array([a.get("iscrowd", 0) != 0 for a in annotations]),
             outlined=np.array([bool(a.get("segmentation")) for a in annotations]),
+            flat=np.array([_is_flat(a.get("segmentation")) for a in annotations]),
             pointless=np.array([_is_pointless(a.get("segmentation")) for a in annotations]),
             known_category=np.array([a["category_id"] in category_ids for a in annotations]),
             num_images=len(images),
@@ -97,7 +100,7 @@ class AnnotationTable:
 
     @cached_property
     def numbered_zero(self) -> np.ndarray:
-        return np.array([id_ == 0 for id_ in self.ids])
+        return np.array([id_ in (0, "0") for id_ in self.ids])
 
     @cached_property
     def can_be_found(self) -> np.ndarray:
@@ -123,7 +126,14 @@ class AnnotationTable:
         return f"{which.sum()} annotations (id {first_few(ids)})"
 
 
+def _is_flat(segmentation: object) -> bool:
+    return isinstance(segmentation, list) and any(
+        isinstance(part, (int, float)) for part in segmentation
+    )
+
+
 def _is_pointless(segmentation: object) -> bool:
     if not isinstance(segmentation, list) or not segmentation:
         return False
-    return not any(len(polygon) % 2 == 0 and len(polygon) >= 6 for polygon in segmentation)
+    lengths = [len(polygon) for polygon in segmentation if isinstance(polygon, list)]
+    return not any(length % 2 == 0 and length >= 6 for length in lengths)

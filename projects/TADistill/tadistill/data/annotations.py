@@ -55,7 +55,7 @@ def examine_annotations(key: str, name: str, scored: bool, masks: bool = False) 
     problems = [
         *_wrong_categories(metadata.get("thing_classes"), content["categories"]),
         *_wrong_ids(content, json_file),
-        *_wrong_annotations(table, masks),
+        *_wrong_annotations(table, masks & ~table.orphaned & (scored | ~table.crowd)),
         *_wrong_images(metadata.get("image_root"), content["images"]),
     ]
     if not problems and not of_use.any():
@@ -104,12 +104,17 @@ def _wrong_ids(content: Mapping, json_file: str) -> list[str]:
     return problems
 
 
-def _wrong_annotations(table: AnnotationTable, masks: bool) -> list[str]:
+def _wrong_annotations(table: AnnotationTable, needs_outline: np.ndarray) -> list[str]:
     problems = []
-    if masks and not table.outlined.all():
+    if table.flat.any():
         problems.append(
-            f"{table.listed(~table.outlined)} have no segmentation, which MODEL.MASK_ON asks for: "
-            "set it to False, or outline them"
+            f"{table.listed(table.flat)} have a segmentation of numbers, where a list of polygons "
+            "belongs: write [[x, y, …]], or take it out"
+        )
+    if (lacking := needs_outline & ~table.outlined).any():
+        problems.append(
+            f"{table.listed(lacking)} have no segmentation, which MODEL.MASK_ON asks for: set it "
+            "to False, or outline them"
         )
     if not table.known_category.all():
         unknown = ~table.known_category

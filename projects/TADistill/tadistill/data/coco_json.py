@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Mapping
 
+import numpy as np
 from detectron2.utils.file_io import PathManager
 
 from ..errors import ConfigError, first_few
@@ -81,7 +82,14 @@ def _is_number(value: object) -> bool:
 
 
 def _is_flag(value: object) -> bool:
-    return isinstance(value, (bool, int)) and value in (0, 1)
+    return isinstance(value, (bool, int, float)) and value in (0, 1)
+
+
+def _counts_as_number(value: object) -> bool:
+    try:
+        return np.isfinite(float(value))  # as NumPy takes it
+    except (TypeError, ValueError):
+        return False
 
 
 def _is_id(value: object) -> bool:
@@ -116,5 +124,5 @@ FORM: dict[str, dict[str, tuple[Callable[[object], bool], str]]] = {
 SCORED: dict[str, tuple[Callable[[object], bool], str]] = {
     "iscrowd": (_is_flag, "0 or 1"),
     "area": (_is_number, "a number (width times height of the box, or of pixels)"),
-    "id": (_is_number, "a number"),
+    "id": (_counts_as_number, "a number"),
 }

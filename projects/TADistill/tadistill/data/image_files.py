@@ -70,12 +70,12 @@ def _why_unusable(root: str, image: Mapping) -> str | None:
     path = os.path.join(root, name)
     try:
         with Image.open(path) as opened:
-            mode = opened.mode
+            clipped = opened.mode.startswith(_DEEP) and opened.getextrema()[1] > 255
         height, width = read_image(path, format="BGR").shape[:2]
     except Exception as e:  # whatever Pillow raises at a broken file
         return f"{name} cannot be read: {type(e).__name__}: {e}"
-    if mode.startswith(_DEEP):
-        return f"{name} has more than 8 bits a channel, which Detectron2 makes white of"
+    if clipped:
+        return f"{name} has values above 255, which Detectron2 clips: save it with 8 bits a channel"
     if (width, height) == (image["width"], image["height"]):
         return None
     return f"{name} is {width} x {height}, not {image['width']} x {image['height']}"

@@ -30,7 +30,8 @@ def check_before_training(
     Args:
         cfg: the student's config.
         num_processes: among which each batch is divided.
-        resume: whether a run in ``OUTPUT_DIR`` is to be gone on with, which reads no other weights.
+        resume: whether a run in ``OUTPUT_DIR`` is to be gone on with: its checkpoint is read, and
+            not ``MODEL.WEIGHTS``.
 
     Returns:
         What there is to say of the datasets, for the log, which is not open yet.
@@ -45,8 +46,11 @@ def check_before_training(
     notices = check_datasets(
         cfg, {"DATASETS.TRAIN": cfg.DATASETS.TRAIN, "DATASETS.TEST": cfg.DATASETS.TEST}
     )
-    if not (resume and TrainingCheckpointer(None, cfg.OUTPUT_DIR).has_checkpoint()):
+    goes_on = resume and TrainingCheckpointer(None, cfg.OUTPUT_DIR).has_checkpoint()
+    if not goes_on:
         check_initial_weights(cfg)
+    if cfg.MODEL.BACKBONE.NAME == TIMM_FPN:  # which is built with them in any case
+        check_timm_weights(cfg.MODEL.TIMM.WEIGHTS, "MODEL.TIMM.WEIGHTS")
     if has_teacher(cfg):
         # Its datasets have been found to have the same classes.
         notices.append(check_teacher_classes(cfg, cfg.DATASETS.TRAIN[0]))
@@ -78,17 +82,13 @@ def check_before_launch(cfg: CfgNode, args: argparse.Namespace) -> None:
 
 
 def check_initial_weights(cfg: CfgNode) -> None:
-    """Checks that a local ``MODEL.WEIGHTS`` is there, and ``MODEL.TIMM.WEIGHTS`` if it is read.
-    URLs are left to their download.
-    """
+    """Checks that a local ``MODEL.WEIGHTS`` is there. A URL is left to its download."""
     path = cfg.MODEL.WEIGHTS
     if path and "://" not in path and not PathManager.isfile(path):
         raise ConfigError(
             f"MODEL.WEIGHTS is {path!r}, where the student is to start: there is no such file "
             '(seen from the working directory). Set it to "" to start from scratch'
         )
-    if cfg.MODEL.BACKBONE.NAME == TIMM_FPN:
-        check_timm_weights(cfg.MODEL.TIMM.WEIGHTS, "MODEL.TIMM.WEIGHTS")
 
 
 def check_batch(cfg: CfgNode, num_processes: int) -> None:

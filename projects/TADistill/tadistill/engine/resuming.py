@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Mapping
 
+from detectron2.solver.lr_scheduler import LRMultiplier
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
@@ -37,14 +38,20 @@ def check_optimizer(state: Mapping, optimizer: Optimizer) -> None:
     if _name(saved[0]) != _name(here[0]):
         names = _name(saved[0]), _name(here[0])
         raise ConfigError("its SOLVER.OPTIMIZER was {}, and now is {}".format(*names))
-    if [len(group["params"]) for group in saved] != [len(group["params"]) for group in here]:
+    before, now = ([len(group["params"]) for group in groups] for groups in (saved, here))
+    if sum(before) != sum(now):
         raise ConfigError("its optimizer had other parameters: other layers were frozen")
+    if before != now:
+        raise ConfigError(
+            "its optimizer had its parameters in other groups: SOLVER.BIAS_LR_FACTOR or "
+            "SOLVER.WEIGHT_DECAY_BIAS was another"
+        )
 
 
 def follow_config(optimizer: Optimizer, scheduler: LRScheduler, settings: list[dict]) -> None:
-    """Learning rate, momentum and weight decay are the config's, which may be others than those of
-    the checkpoint: whoever lowers ``SOLVER.BASE_LR`` and resumes means it. What has not changed
-    stays as it is, to the last bit.
+    """Learning rate, its schedule, momentum and weight decay are the config's, which may be others
+    than those of the checkpoint: whoever lowers ``SOLVER.BASE_LR`` and resumes means it. What has
+    not changed stays as it is, to the last bit.
 
     Args:
         optimizer: with the checkpoint's state.
@@ -52,14 +59,13 @@ def follow_config(optimizer: Optimizer, scheduler: LRScheduler, settings: list[d
         settings: :func:`settings_of` the optimizer before that state was loaded.
     """
     changed = set()
-    for number, (group, now) in enumerate(zip(optimizer.param_groups, settings, strict=True)):
-        before = {key: group[key] for key in now}
-        if before == now:
-            continue
-        changed |= {f"{k} {before[k]:g} -> {now[k]:g}" for k in now if before[k] != now[k]}
+    for group, now in zip(optimizer.param_groups, settings, strict=True):
+        changed |= {f"{k} {group[k]:g} -> {now[k]:g}" for k in now if group[k] != now[k]}
         group.update(now)
-        scheduler.base_lrs[number] = now["initial_lr"]
-        group["lr"] = scheduler.get_lr()[number]
+    scheduler.base_lrs = [group["initial_lr"] for group in optimizer.param_groups]
+    if isinstance(scheduler, LRMultiplier):  # of which the rate is a function of the iteration
+        for group, rate in zip(optimizer.param_groups, scheduler.get_lr(), strict=True):
+            group["lr"] = rate
     if changed:
         logger.warning("As the config says, not the checkpoint: %s", ", ".join(sorted(changed)))
 

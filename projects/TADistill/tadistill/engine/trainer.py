@@ -172,7 +172,8 @@ class TADistillTrainer(DefaultTrainer):
         check_optimizer(state_dict, optimizer)
         settings = settings_of(optimizer)
         super().load_state_dict(state_dict)
-        self._trainer.load_state_dict(state_dict["_trainer"])
+        # Of a training without mixed precision there is no scale of its gradients to go on with.
+        self._trainer.load_state_dict({**self._trainer.state_dict(), **state_dict["_trainer"]})
         follow_config(optimizer, self.scheduler, settings)
         self.seed = state_dict.get("seed", self.seed)  # which earlier checkpoints do not have
 

@@ -79,8 +79,9 @@ class FrozenTeacher:
         there after :meth:`wait_for`.
         """
         if self._is_to_be_folded:  # not before: an inheriting start copies the norms
-            logger.info(f"Folded {fold_batch_norm(self.model)} BatchNorm layers of the teacher.")
+            folded = fold_batch_norm(self.model)
             self._is_to_be_folded = False
+            logger.info(f"Folded {folded} BatchNorm layers of the teacher.")
         if self._stream is None:
             return self._features(images.tensor)
         self._stream.wait_stream(torch.cuda.current_stream(images.tensor.device))

@@ -76,7 +76,7 @@ def read_annotations(path: Path) -> COCO:
             raise ValueError("it has no images, or no boxes but crowds'")
         if not all("bbox" in box for box in boxes):
             raise ValueError("not all annotations have 'bbox'")
-        check_scorable("it", {"annotations": boxes})
+        check_scorable("its annotations", {"annotations": boxes})
     except (OSError, ValueError, KeyError, TypeError, AssertionError) as error:
         raise ConfigError(f"{path} is no COCO data set: {_told(error)}") from error
     return annotations
