@@ -25,7 +25,7 @@ class AnnotationTable:
         crowd: (A,) bool: those that Detectron2 takes for one, which is all but 0.
         outlined: (A,) bool. With a segmentation.
         flat: (A,) bool. With a segmentation that is a list of numbers, which Detectron2 stops at.
-        pointless: (A,) bool. With a segmentation of polygons of which none has three points:
+        degenerate: (A,) bool. With a segmentation of polygons of which none has three points:
             Detectron2 leaves them out of training, with or without a mask head.
         known_category: (A,) bool.
         num_images: how many images there are.
@@ -39,7 +39,7 @@ class AnnotationTable:
     crowd: np.ndarray
     outlined: np.ndarray
     flat: np.ndarray
-    pointless: np.ndarray
+    degenerate: np.ndarray
     known_category: np.ndarray
     num_images: int
 
@@ -59,7 +59,7 @@ class AnnotationTable:
             crowd=np.array([a.get("iscrowd", 0) != 0 for a in annotations]),
             outlined=np.array([bool(a.get("segmentation")) for a in annotations]),
             flat=np.array([_is_flat(a.get("segmentation")) for a in annotations]),
-            pointless=np.array([_is_pointless(a.get("segmentation")) for a in annotations]),
+            degenerate=np.array([_is_degenerate(a.get("segmentation")) for a in annotations]),
             known_category=np.array([a["category_id"] in category_ids for a in annotations]),
             num_images=len(images),
         )
@@ -108,7 +108,7 @@ class AnnotationTable:
 
     @cached_property
     def can_be_trained_on(self) -> np.ndarray:
-        return self.can_be_found & ~self.pointless
+        return self.can_be_found & ~self.degenerate
 
     @property
     def num_images_without(self) -> int:
@@ -132,7 +132,7 @@ def _is_flat(segmentation: object) -> bool:
     )
 
 
-def _is_pointless(segmentation: object) -> bool:
+def _is_degenerate(segmentation: object) -> bool:
     if not isinstance(segmentation, list) or not segmentation:
         return False
     lengths = [len(polygon) for polygon in segmentation if isinstance(polygon, list)]

@@ -50,7 +50,7 @@ def examine_annotations(key: str, name: str, scored: bool, masks: bool = False) 
 
     table = AnnotationTable.of(content)
     found = _counted(table, scored)
-    wasted = table.lost | (table.numbered_zero if scored else table.pointless)
+    wasted = table.lost | (table.numbered_zero if scored else table.degenerate)
     of_use = table.can_be_found if scored else table.can_be_trained_on
     problems = [
         *_wrong_categories(metadata.get("thing_classes"), content["categories"]),
@@ -168,9 +168,9 @@ def _counted(table: AnnotationTable, scored: bool) -> list[str]:
     ):
         if which.any():
             counted.append(f"{table.listed(which)} {words}")
-    if not scored and table.pointless.any():
+    if not scored and table.degenerate.any():
         counted.append(
-            f"{table.listed(table.pointless)} with a segmentation in which no polygon has three "
+            f"{table.listed(table.degenerate)} with a segmentation in which no polygon has three "
             "points, left out of training: take the segmentation out to train on the bbox"
         )
     if scored and table.numbered_zero.any():
