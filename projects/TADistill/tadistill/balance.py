@@ -64,7 +64,7 @@ class GradientBalance(nn.Module):
             features_S: ``F_S^l``, what both were computed from.
         """
         its_turn = get_event_storage().iter % self._options.period == 0
-        if terms and its_turn and torch.is_grad_enabled():
+        if its_turn and torch.is_grad_enabled():
             self._measure(terms, sum(detection_losses.values()), list(features_S.values()))
         # A copy: the next measurement must not change what a backward pass still needs.
         scales = dict(zip(TERMS, self.scales.clone(), strict=True))

@@ -4,7 +4,6 @@ import logging
 import os
 import re
 import zipfile
-from collections.abc import Iterable
 
 import torch
 
@@ -58,13 +57,7 @@ class TrainingCheckpointer(TADistillCheckpointer):
 
     def _load_model(self, checkpoint: dict):
         incompatible = super()._load_model(checkpoint)
-        misshapen = {name for name, *_ in incompatible.incorrect_shapes}
-        mismatch = describe_mismatch(
-            surplus=_of_model(incompatible.unexpected_keys),
-            missing=[k for k in _of_model(incompatible.missing_keys) if k not in misshapen],
-            shapes=incompatible.incorrect_shapes,
-        )
-        if self._resumes and mismatch:
+        if self._resumes and (mismatch := _mismatch(incompatible)):
             raise ConfigError(f"it is of another model.\n{mismatch}")
         return incompatible
 
@@ -124,9 +117,14 @@ class TrainingCheckpointer(TADistillCheckpointer):
         return paths
 
 
-def _of_model(keys: Iterable[str]) -> list[str]:
-    """Without the balance's, which measures anew what it does not find."""
-    return [key for key in keys if not key.startswith("balance.")]
+def _mismatch(incompatible) -> str:
+    """Without the balance's scales, which are measured anew where they are not found."""
+    misshapen = {name for name, *_ in incompatible.incorrect_shapes}
+    surplus, missing = (
+        [key for key in keys if not key.startswith("balance.") and key not in misshapen]
+        for keys in (incompatible.unexpected_keys, incompatible.missing_keys)
+    )
+    return describe_mismatch(surplus, missing, incompatible.incorrect_shapes)
 
 
 def _why_not_whole(path: str) -> str | None:

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib.figure import Figure
-from picture.labels import draw_labels, place_labels
+from picture.labels import draw_labels, label_size, place_labels
 from picture.overlaps import overlap_areas
 
 FRAME = (150, 128)
@@ -56,5 +56,8 @@ def test_labels_are_as_large_as_they_are_drawn():
     figure.draw_without_rendering()
     (text,) = axes.texts
     drawn = text.get_bbox_patch().get_window_extent()
+    width, height = label_size("4  88%") * figure.dpi / 72
     assert drawn.x0 == pytest.approx(100, abs=2)
+    assert drawn.x1 == pytest.approx(100 + width, abs=2)
     assert drawn.y0 == pytest.approx(400 - 200, abs=2)
+    assert drawn.y1 == pytest.approx(400 - 200 + height, abs=2)
