@@ -21,6 +21,7 @@ from tiny import TeacherFiles, batch, build, clone, gradients, liven, student_cf
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
+from tadistill import export_student
 from tadistill.box_head import BoxHeadOutputs
 from tadistill.engine import argument_parser, claim_run_directory, launch
 from tadistill.errors import ConfigError
@@ -162,6 +163,10 @@ def everything(teacher_files: TeacherFiles, combinations, run_dir: Path) -> dict
             teacher_files, lambda name: SCENARIOS[name].share(comm.get_rank())
         ),
         "normalizers": mask_normalizers(masks_of(comm.get_rank())),
+        "validated": validation_losses(teacher_files, comm.get_rank()),
+        "exported": export_student(
+            distilled(teacher_files, (1, 1, 1)), student_cfg(teacher_files), str(run_dir)
+        ),
         "exchanged": _exchanged(),
         "claims": [_claim(run_dir, resume) for resume in (False, True)],
     }
@@ -201,6 +206,21 @@ def balanced_steps(teacher_files, images_of) -> list[Step]:
         step = train_step(trained, images_of(name))
         steps.append(dataclasses.replace(step, scales=model.balance.scales.tolist()))
     return steps
+
+
+def validation_losses(teacher_files, rank: int) -> list[dict[str, float]]:
+    """Of two batches in the first process and one in the second, as a sampler divides what cannot
+    be divided evenly: nothing in them may wait for the other process.
+    """
+    model = distilled(teacher_files, (1, 1, 1))
+    model.distillation_weight = 1.0
+    losses = []
+    for _ in range(2 - rank):
+        # The first proposals instead of random ones, which differ from process to process.
+        with mock.patch("torch.randperm", torch.arange), EventStorage(), torch.no_grad():
+            found = model(Scenario().share(rank))
+        losses.append({name: loss.item() for name, loss in found.items()})
+    return losses
 
 
 def masks_of(rank: int) -> list[torch.Tensor]:

@@ -223,6 +223,11 @@ class TestMeasuring:
         norms = gradient_norms([small, large], maps)
         assert norms[1] / norms[0] == pytest.approx(1e4, rel=0.01)
 
+    def test_of_maps_that_nothing_trains_is_refused(self):
+        """A backbone that was frozen after the model was built: nobody could say so before."""
+        with pytest.raises(ConfigError, match="backbone is frozen"):
+            gradient_norms([torch.ones((), requires_grad=True)], [torch.ones(2)])
+
     def test_a_loss_that_does_not_reach_the_maps_has_no_gradient(self):
         maps = [torch.zeros(1, 2, 3, 3, requires_grad=True), torch.zeros(1, 2, 1, 1)]
         elsewhere = torch.zeros((), requires_grad=True)

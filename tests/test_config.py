@@ -43,10 +43,11 @@ def test_a_config_of_another_project_is_left_as_it_is(cfg):
 
 def test_the_timm_node_of_another_project_stays():
     cfg = get_cfg()
-    cfg.MODEL.TIMM = CfgNode({"BASE_NAME": "resnet50"})
+    others = {"BASE_NAME": "resnet50", "NORM": "FrozenBN"}  # a key of ours among them
+    cfg.MODEL.TIMM = CfgNode(others)
     add_tadistill_config(cfg)
-    assert cfg.MODEL.TIMM.BASE_NAME == "resnet50"
-    assert cfg.MODEL.TIMM.WEIGHTS == ""
+    ours = {"NAME": "tf_efficientnet_lite0", "WEIGHTS": ""}
+    assert dict(cfg.MODEL.TIMM) == {**others, **ours}
 
 
 def test_the_optimizer_of_another_project_stays():

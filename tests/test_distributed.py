@@ -1,9 +1,11 @@
 """Two processes with half of the images each learn what one process learns from all of them."""
 
 import itertools
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import torch
 from ranks import (
     ALL_PROPOSALS,
     BALANCED,
@@ -16,6 +18,7 @@ from ranks import (
     in_processes,
     masks_of,
     train_step,
+    validation_losses,
 )
 from tiny import same_tensors
 
@@ -138,6 +141,20 @@ def test_the_normalizers_count_the_masks_of_all_processes(processes):
             total = sum(masks[rank][level].double().sum().item() for rank in range(2))
             assert 2 * normalizer.item() == pytest.approx(max(1.0, total), rel=1e-6)
     assert processes[0].normalizers[1:].tolist() == [0.5, 0.5]
+
+
+def test_validation_losses_do_not_wait_for_the_other_process(processes, teacher_files):
+    for rank, process in enumerate(processes):
+        assert len(process.validated) == 2 - rank
+        assert process.validated == validation_losses(teacher_files, rank)
+        assert all(losses["loss_tad_feature"] > 0 for losses in process.validated)
+
+
+def test_both_may_export_the_student(processes, run_dir, tmp_path):
+    assert processes[0].exported == processes[1].exported
+    weights, config = processes[0].exported
+    assert sorted(run_dir.glob("student*")) == [Path(weights), Path(config)]
+    assert torch.load(weights)["model"]
 
 
 def test_what_detectron2_exchanges_arrives(processes):

@@ -175,6 +175,19 @@ def test_a_plain_detector_is_exported_under_any_name_into_a_new_folder(tmp_path)
     assert same_tensors(torch.load(weights)["model"], detector.state_dict())
 
 
+def test_of_several_processes_the_main_one_alone_writes(
+    model, teacher_files, tmp_path, monkeypatch
+):
+    cfg = student_cfg(teacher_files)
+    monkeypatch.setattr("detectron2.utils.comm.is_main_process", lambda: False)
+    folder = tmp_path / "student"
+    paths = export_student(model, cfg, str(folder))
+    assert not folder.exists()
+    monkeypatch.undo()
+    assert export_student(model, cfg, str(folder)) == paths
+    assert len(list(folder.iterdir())) == 2
+
+
 @pytest.fixture
 def process_group(tmp_path):
     """A distributed training of one process."""

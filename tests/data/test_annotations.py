@@ -3,8 +3,9 @@
 import json
 import math
 
+import pycocotools.mask
 import pytest
-from detectron2.data import DatasetCatalog, MetadataCatalog
+from detectron2.data import DatasetCatalog, MetadataCatalog, get_detection_dataset_dicts
 from detectron2.data import transforms as T
 from detectron2.data.datasets import register_coco_instances
 from detectron2.data.detection_utils import (
@@ -14,6 +15,7 @@ from detectron2.data.detection_utils import (
 )
 from detectron2.structures import BoxMode
 
+from tadistill.data import Use
 from tadistill.data.annotations import examine_annotations
 from tadistill.errors import ConfigError
 
@@ -21,6 +23,24 @@ pytestmark = pytest.mark.usefixtures("registered_datasets")
 
 # The tiny data set has 64 to 96 pixels of width and height, so that these lie in every image.
 INSIDE = [2, 3, 20, 30]
+
+
+# Of an image of 64 x 96 pixels, which none of them covers.
+RUN_LENGTHS = {"size": [64, 96], "counts": [64 * 96]}
+
+
+def outline(content):
+    for annotation in content["annotations"]:
+        annotation["segmentation"] = [[1, 2, 3, 4, 5, 6]]
+
+
+def masks_of(annotation, mask_format):
+    """What Detectron2's loader makes of an outline."""
+    outline = annotation["segmentation"]
+    if isinstance(outline, dict):  # as its reader of COCO files hands it on
+        outline = pycocotools.mask.frPyObjects(outline, *outline["size"])
+    as_read = {**annotation, "segmentation": outline, "bbox_mode": BoxMode.XYWH_ABS}
+    return annotations_to_instances([as_read], (64, 96), mask_format).gt_masks
 
 
 @pytest.fixture
@@ -33,12 +53,13 @@ def content(coco_files):
 def examine(content, coco_files, tmp_path):
     """Examines ``content`` as the test has left it."""
 
-    def examine(scored=False, masks=False, **registered):
+    def examine(scored=False, outlines=None, without_boxes=False, **registered):
         path = tmp_path / "changed.json"
         path.write_text(json.dumps(content))
         if "mine" not in DatasetCatalog.list():
             register_coco_instances("mine", registered, str(path), str(coco_files.images))
-        return examine_annotations("DATASETS.TRAIN", "mine", scored, masks)
+        use = Use(scored, outlines, without_boxes)
+        return examine_annotations("DATASETS.TRAIN", "mine", use)
 
     return examine
 
@@ -47,9 +68,9 @@ def examine(content, coco_files, tmp_path):
 def refusal(examine, tmp_path):
     """What the user is told of ``content``."""
 
-    def refusal(scored=False, masks=False, **registered):
+    def refusal(*use, **registered):
         with pytest.raises(ConfigError) as error:
-            examine(scored, masks, **registered)
+            examine(*use, **registered)
         text = str(error.value)
         assert text.startswith(f"DATASETS.TRAIN: mine ({tmp_path}/changed.json)")
         return text
@@ -69,10 +90,10 @@ def test_a_sound_data_set_is_one_line(examine, content, tmp_path):
 
 def test_a_data_set_that_is_no_coco_file_is_not_examined():
     MetadataCatalog.get("voc_like").dirname = "VOC2007"
-    assert examine_annotations("DATASETS.TRAIN", "voc_like", scored=True) is None
+    assert examine_annotations("DATASETS.TRAIN", "voc_like", Use(scored=True)) is None
     MetadataCatalog.get("lvis_like").json_file = "/nowhere/lvis.json"
     MetadataCatalog.get("lvis_like").evaluator_type = "lvis"
-    assert examine_annotations("DATASETS.TRAIN", "lvis_like", scored=False) is None
+    assert examine_annotations("DATASETS.TRAIN", "lvis_like", Use(scored=False)) is None
 
 
 class TestIsRefused:
@@ -80,9 +101,10 @@ class TestIsRefused:
     def test_a_missing_image_file(self, content, refusal, coco_files, scored):
         content["images"][0]["file_name"] = "gone.png"
         content["images"][4]["file_name"] = "folder/gone.png"
+        looked_at = 6 if scored else 5  # one has no annotations
         assert (
-            f"2 of 6 image files are not in {coco_files.images} (gone.png, folder/gone.png): put "
-            "them there"
+            f"2 of {looked_at} image files are not in {coco_files.images} "
+            "(gone.png, folder/gone.png): put them there"
         ) in refusal(scored)
 
     def test_an_image_of_another_size(self, content, refusal):
@@ -117,7 +139,7 @@ class TestIsRefused:
         path = tmp_path / "instances_minival2014.json"
         path.write_text(json.dumps(content))
         register_coco_instances("mine", {}, str(path), str(coco_files.images))
-        assert examine_annotations("DATASETS.TRAIN", "mine", scored=False)
+        assert examine_annotations("DATASETS.TRAIN", "mine", Use(scored=False))
 
     @pytest.mark.parametrize(
         ("field", "value", "expected"),
@@ -148,7 +170,7 @@ class TestIsRefused:
     def test_a_box_without_an_outline_where_there_is_a_mask_head(self, content, refusal, scored):
         for annotation in content["annotations"][1:]:
             annotation["segmentation"] = [[1, 2, 3, 4, 5, 6]]
-        text = refusal(scored, masks=True)
+        text = refusal(scored, outlines="polygon")
         assert "1 annotations (id 1) have no segmentation, which MODEL.MASK_ON asks for" in text
 
     def test_but_not_what_no_mask_head_sees(self, content, examine, refusal):
@@ -156,13 +178,34 @@ class TestIsRefused:
             annotation["segmentation"] = [[1, 2, 3, 4, 5, 6]]
         content["annotations"][0]["iscrowd"] = 1
         content["annotations"][1]["image_id"] = 99
-        assert examine(masks=True)
-        assert "1 annotations (id 1) have no segmentation" in refusal(scored=True, masks=True)
+        assert examine(outlines="polygon")
+        assert "1 annotations (id 1) have no segmentation" in refusal(True, outlines="polygon")
+
+    def test_run_lengths_where_polygons_are_wanted(self, content, refusal):
+        outline(content)
+        content["annotations"][2]["segmentation"] = RUN_LENGTHS
+        text = refusal(outlines="polygon")
+        assert "1 annotations (id 3) have a segmentation of run lengths (RLE), at which" in text
+        assert 'INPUT.MASK_FORMAT "polygon" stops: set it to "bitmask"' in text
+        with pytest.raises(ValueError, match="mask_format=='polygon'"):
+            masks_of(content["annotations"][2], "polygon")
+
+    @pytest.mark.parametrize(
+        ("scored", "outlines", "iscrowd"),
+        [(False, "bitmask", 0), (True, "polygon", 0), (False, "polygon", 1), (False, None, 0)],
+    )
+    def test_but_not_where_they_serve(self, content, examine, scored, outlines, iscrowd):
+        outline(content)
+        content["annotations"][2].update(segmentation=RUN_LENGTHS, iscrowd=iscrowd)
+        assert examine(scored, outlines)
+        assert masks_of(content["annotations"][2], "bitmask")
 
     def test_nothing_that_could_be_found(self, content, refusal):
         for annotation in content["annotations"]:
             annotation["image_id"] = str(annotation["image_id"])
-        assert "no annotation in it can be found (" in refusal(scored=True)
+        for without_boxes in (False, True):
+            text = refusal(scored=True, without_boxes=without_boxes)
+            assert "no annotation in it can be found (" in text
 
     def test_segmentations_that_leave_nothing_to_train_on(self, content, refusal):
         for annotation in content["annotations"]:
@@ -330,6 +373,71 @@ class TestIsCounted:
         assert not examine(scored=False).warns
 
 
+def images_that_detectron2_loads(**how):
+    return len(get_detection_dataset_dicts(["mine"], **how))
+
+
+class TestImagesWithoutBoxes:
+    """The tiny data set has no annotation of its last image."""
+
+    @pytest.mark.parametrize("change", ["file_name", "width"])
+    def test_are_not_opened_in_training(self, content, examine, refusal, change):
+        content["images"][5][change] = {"file_name": "gone.png", "width": 9999}[change]
+        assert not examine().warns
+        assert images_that_detectron2_loads(filter_empty=True) == 5
+        for where in ({"scored": True}, {"without_boxes": True}):
+            text = refusal(**where)
+            assert "1 of 6 image files" in text or "9999" in text
+
+    def test_nor_those_of_crowds_and_degenerate_polygons_alone(self, content, examine):
+        of_first = [a for a in content["annotations"] if a["image_id"] == 1]
+        of_first[0]["iscrowd"] = 1
+        for annotation in of_first[1:]:
+            annotation["segmentation"] = [[1, 2, 3, 4]]
+        content["images"][0]["file_name"] = "gone.png"
+        assert examine()
+        assert images_that_detectron2_loads(filter_empty=True) == 4
+
+    @pytest.mark.parametrize("annotations", [[], None])
+    def test_are_a_training_set_where_detectron2_keeps_them(
+        self, content, examine, refusal, annotations
+    ):
+        content["annotations"] = annotations
+        if annotations is None:
+            del content["annotations"]
+        assert "has no annotations" in refusal()
+        notice = examine(without_boxes=True)
+        assert notice.text.endswith(
+            ": 6 images, 0 annotations, 3 categories; 6 images without annotations"
+        )
+        assert not notice.warns
+        assert images_that_detectron2_loads(filter_empty=False) == 6
+
+    def test_are_counted_without_a_word_of_their_use_there(self, examine):
+        assert examine(without_boxes=True).text.endswith("; 1 images without annotations")
+
+    def test_nothing_to_train_on_is_no_error_there(self, content, examine):
+        for annotation in content["annotations"]:
+            annotation["bbox"][2] = 0
+        notice = examine(without_boxes=True)
+        assert "of no width or height, left out of training" in notice.text
+        assert notice.warns
+
+    def test_can_be_tested_on_where_nothing_needs_a_score(self, content, examine, refusal):
+        del content["annotations"]
+        assert "has no annotations" in refusal(scored=True)
+        notice = examine(scored=True, without_boxes=True)
+        assert notice.text.endswith(
+            "0 annotations, 3 categories; no annotations to score by: detections are written, "
+            "and there is no AP"
+        )
+        assert notice.warns
+
+    def test_but_not_if_the_list_is_there_and_empty(self, content, refusal):
+        content["annotations"] = []  # which Detectron2 would score
+        assert "has no annotations" in refusal(scored=True, without_boxes=True)
+
+
 @pytest.mark.parametrize(
     ("bbox", "boxes"),
     [
@@ -402,4 +510,4 @@ class TestTheForm:
         path.write_text(text)
         register_coco_instances("mine", {}, str(path), str(coco_files.images))
         with pytest.raises(ConfigError, match=f"mine cannot be read from {path}: TypeError: it"):
-            examine_annotations("DATASETS.TRAIN", "mine", scored=False)
+            examine_annotations("DATASETS.TRAIN", "mine", Use(scored=False))

@@ -11,7 +11,7 @@ from detectron2.utils.file_io import PathManager
 from tiny import plain_cfg
 
 from tadistill import add_tadistill_config
-from tadistill.data import register_coco
+from tadistill.data import Use, register_coco
 from tadistill.engine import (
     argument_parser,
     check_before_launch,
@@ -139,9 +139,22 @@ def test_other_classes_to_test_on_than_to_train_on(cfg, coco_files, tmp_path, ch
 
 
 def test_datasets_are_checked_under_the_key_that_they_are_given_with(cfg):
-    check_datasets(cfg, {"MY.KEY": ("mine",), "MY.OTHER": ()})
+    use = Use(scored=False)
+    check_datasets(cfg, {"MY.KEY": (("mine",), use), "MY.OTHER": ((), use)})
     with pytest.raises(ConfigError, match=r"MY\.OTHER names 'nobodys'"):
-        check_datasets(cfg, {"MY.KEY": ("mine",), "MY.OTHER": ("nobodys",)})
+        check_datasets(cfg, {"MY.KEY": (("mine",), use), "MY.OTHER": (("nobodys",), use)})
+
+
+def test_classes_in_a_tuple_are_those_in_a_list(cfg):
+    classes = MetadataCatalog.get("mine").thing_classes = ["blue", "green", "red"]
+    DatasetCatalog.register("by_code", list)
+    MetadataCatalog.get("by_code").thing_classes = tuple(classes)
+    use = Use(scored=False)
+    check_datasets(cfg, {"MY.KEY": (("mine", "by_code"), use)})
+    MetadataCatalog.pop("by_code")
+    MetadataCatalog.get("by_code").thing_classes = ("red", "green", "blue")
+    with pytest.raises(ConfigError, match=r"by_code .* and mine have other classes"):
+        check_datasets(cfg, {"MY.KEY": (("mine", "by_code"), use)})
 
 
 @pytest.mark.parametrize("gone", ["annotations", "images"])

@@ -80,6 +80,20 @@ def test_results_are_written_beside(cfg, student, tmp_path):
     assert {"AP", "AP50", "AP75"} <= set(written["bbox"])
 
 
+def test_where_nothing_can_be_scored_detections_are_written(cfg, student, coco_files, tmp_path):
+    """COCO's test-dev has images and no annotations: the detections are what is sent in."""
+    _, found = scored(cfg, student.student, tmp_path / "stock")
+    content = json.loads(coco_files.annotations.read_text())
+    del content["annotations"]
+    (tmp_path / "test-dev.json").write_text(json.dumps(content))
+    register_coco([("unlabelled", str(tmp_path / "test-dev.json"), str(coco_files.images))])
+    cfg.DATASETS.TEST = ("unlabelled",)
+    cfg.MODEL.WEIGHTS, _ = export_student(student, cfg, str(tmp_path))
+    assert evaluate_student(cfg, str(tmp_path)) == {}
+    assert detections(tmp_path) == found
+    assert json.loads((tmp_path / "results.json").read_text()) == {}
+
+
 def test_the_last_checkpoint_is_taken_on_resume(cfg, student, tmp_path):
     _, found = scored(cfg, student.student, tmp_path / "stock")
     DetectionCheckpointer(student, str(tmp_path)).save("model_0000004", iteration=4)

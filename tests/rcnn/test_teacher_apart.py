@@ -1,6 +1,7 @@
 """The teacher is in no list of the model's, and nothing changes it."""
 
 import copy
+import io
 
 import pytest
 import torch
@@ -62,3 +63,11 @@ class TestTheTeacherStaysApart:
         assert same_tensors(step(twin, batch()), step(model, batch()))
         twin.double()
         assert model.teacher.pixel_mean.dtype == torch.float32
+
+    def test_a_model_that_torch_saves_whole_comes_back_with_its_teacher(self, model):
+        file = io.BytesIO()
+        torch.save(model, file)
+        file.seek(0)
+        twin = torch.load(file, weights_only=False)
+        assert same_tensors(twin.teacher.state_dict(), model.teacher.state_dict())
+        assert same_tensors(step(twin, batch()), step(model, batch()))

@@ -15,7 +15,13 @@ from detectron2.utils import comm
 from detectron2.utils.events import get_event_storage
 from torch import Tensor, nn
 
+from .errors import ConfigError
 from .options import TERMS, BalanceOptions
+
+NOTHING_TO_MEASURE = (
+    "MODEL.TADISTILL.BALANCE measures gradients on the student's feature maps, but all of its "
+    "backbone is frozen, the FPN included: set MODEL.TADISTILL.BALANCE.ENABLED to False"
+)
 
 # Of gradients alone, of which only ratios are read. Those on feature maps are so small that
 # float16 would lose them; times a power of two, float32 and bfloat16 lose nothing.
@@ -98,8 +104,13 @@ def gradient_norms(losses: Sequence[Tensor], features: Sequence[Tensor]) -> Tens
 
     Returns:
         (len(losses),), float32, times a constant; NaN or infinity if a gradient has one.
+
+    Raises:
+        ConfigError: if no map has a gradient.
     """
     features = [x for x in features if x.requires_grad]
+    if not features:
+        raise ConfigError(NOTHING_TO_MEASURE)
     # Torch advises against a backward pass under autocast: it runs in the forward pass's types.
     with torch.autocast(features[0].device.type, enabled=False):
         squares = torch.stack([_squared_norm(_LOSS_SCALE * loss, features) for loss in losses])

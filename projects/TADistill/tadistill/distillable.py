@@ -6,6 +6,7 @@ from detectron2.modeling import GeneralizedRCNN
 from detectron2.modeling.roi_heads import FastRCNNOutputLayers, StandardROIHeads
 from torch import nn
 
+from .balance import NOTHING_TO_MEASURE
 from .box_head import run_box_head
 from .errors import ConfigError
 from .options import DistillationOptions
@@ -67,11 +68,7 @@ def check_balance(student: GeneralizedRCNN) -> None:
         ConfigError: if all of the backbone is frozen.
     """
     if not any(parameter.requires_grad for parameter in student.backbone.parameters()):
-        raise ConfigError(
-            "MODEL.TADISTILL.BALANCE measures gradients on the student's feature maps, but all "
-            "of its backbone is frozen, the FPN included: set "
-            "MODEL.TADISTILL.BALANCE.ENABLED to False"
-        )
+        raise ConfigError(NOTHING_TO_MEASURE)
 
 
 def why_not_distillable(roi_heads: nn.Module) -> str | None:

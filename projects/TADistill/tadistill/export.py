@@ -7,6 +7,7 @@ import os
 
 import torch
 from detectron2.config import CfgNode, get_cfg
+from detectron2.utils import comm
 from torch import nn
 
 from .backbones import TIMM_FPN, without_timm_weights
@@ -48,6 +49,8 @@ def export_student(
     ``GeneralizedRCNN`` as well, after ``import tadistill`` and
     ``tadistill.add_tadistill_config(cfg)``.
 
+    In several processes each may call this: the main one writes, the others return at once.
+
     Args:
         model: a :class:`TADistillRCNN` or a plain detector; in a ``DistributedDataParallel`` or
             not.
@@ -58,14 +61,16 @@ def export_student(
     Returns:
         The paths of the weights and of the config.
     """
+    weights_path = os.path.join(directory, f"{name}.pth")
+    config_path = os.path.join(directory, f"{name}.yaml")
+    if not comm.is_main_process():
+        return weights_path, config_path
     weights = {
         key: tensor.detach().cpu()
         for key, tensor in unwrapped(model).state_dict().items()
         if not key.startswith(("adapters.", "balance."))  # which only the distillation needed
     }
     os.makedirs(directory, exist_ok=True)
-    weights_path = os.path.join(directory, f"{name}.pth")
-    config_path = os.path.join(directory, f"{name}.yaml")
 
     student_cfg = student_config(cfg)
     student_cfg.MODEL.WEIGHTS = weights_path

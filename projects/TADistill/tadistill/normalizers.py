@@ -24,12 +24,13 @@ from detectron2.utils import comm
 from torch import Tensor
 
 
-@torch.no_grad()
 def mask_normalizers(masks: Sequence[Tensor]) -> Tensor:
     """``N_l = max(1, sum M) / W``, the sum over the images of all W processes: the average over
     the processes of what is divided by it is then the feature term of all their images.
 
-    With several processes each of them must call this, at the same point of the step.
+    With several processes each of them must call this, at the same point of the step. Where
+    gradients are off nothing is averaged, and processes may have unlike numbers of batches, as in
+    a validation loss: each then counts its own images, and W is 1.
 
     Args:
         masks: per level ``M``, (N, H, W) of this process's images.
@@ -37,8 +38,9 @@ def mask_normalizers(masks: Sequence[Tensor]) -> Tensor:
     Returns:
         (L,), float32, one for each level.
     """
-    sums = torch.stack([mask.sum() for mask in masks])
-    world_size = comm.get_world_size()
-    if world_size > 1:
-        dist.all_reduce(sums)  # all levels at once
-    return sums.clamp(min=1) / world_size
+    world_size = comm.get_world_size() if torch.is_grad_enabled() else 1
+    with torch.no_grad():
+        sums = torch.stack([mask.sum() for mask in masks])
+        if world_size > 1:
+            dist.all_reduce(sums)  # all levels at once
+        return sums.clamp(min=1) / world_size

@@ -7,7 +7,8 @@
 
 Runs what is missing: what has a record is not run again, what was interrupted is resumed. So it
 can be stopped at any time, or be given a time (``--stop-after MINUTES``; 3 is its exit status then
-if anything is left), and started again. Several of these processes can share the work.
+if anything is left), and started again. Several of these processes can share the work. Needs
+pip install -e ".[demo]".
 """
 
 import argparse

@@ -9,7 +9,8 @@ A paired bootstrap: images are drawn from those of ``val.json``, with replacemen
 are scored on the same draws. What their difference varies by is what other images of the same kind
 would have made of it, which trainings with other seeds do not show: they are all scored on the same
 images. The detections are as Detectron2's COCOEvaluator leaves them; of several the n-th of
-``--first`` is paired with the n-th of ``--second``, one alone with each of the others.
+``--first`` is paired with the n-th of ``--second``, one alone with each of the others. Needs
+pip install -e ".[demo]".
 """
 
 import argparse
@@ -87,6 +88,8 @@ def main(args: argparse.Namespace) -> None:
     """Compares, prints, and writes the JSON."""
     if args.draws < 2:
         raise ConfigError(f"--draws {args.draws}: it must be at least 2")
+    if args.seed < 0:
+        raise ConfigError(f"--seed {args.seed}: it must not be negative")
     if args.json and args.json.exists():
         raise ConfigError(f"--json {args.json} exists already; choose another name")
     paths = paired(args.first, args.second)
@@ -123,5 +126,5 @@ def about(args: argparse.Namespace, annotations: COCO) -> dict:
 if __name__ == "__main__":
     try:
         main(parse_arguments())
-    except ConfigError as error:
+    except (ConfigError, OSError) as error:  # of a folder that --json cannot be written to, say
         sys.exit(f"error: {error}")

@@ -48,5 +48,5 @@ if __name__ == "__main__":
     parser.add_argument("--name", help="of the two files; CHECKPOINT_student if left out")
     try:
         main(parser.parse_args())
-    except ConfigError as error:
+    except (ConfigError, OSError) as error:  # of a full disk, say
         sys.exit(f"error: {error}")

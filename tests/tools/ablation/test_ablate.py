@@ -224,6 +224,10 @@ class TestAChangedConfig:
         assert ablation("--budgets", "short", "--rerun", "all", "baseline")[0] == 0
         assert written == {path: path.stat().st_mtime_ns for path in written}
 
+    def test_is_not_mistaken_for_a_row_of_another_name(self, change, ablation):
+        with pytest.raises(ConfigError, match="--rerun al: the rows to be run are all, baseline"):
+            ablation("--budgets", "short", "--rerun", "al")
+
     def test_is_not_thrown_away_while_another_process_is_at_it(self, change, ablation, tmp_path):
         lock = lock_of(Run("", tmp_path / "out/short/all_seed0", "", []))
         with pytest.raises(ConfigError, match="--rerun all: another process is at"):

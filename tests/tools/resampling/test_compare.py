@@ -43,6 +43,8 @@ def test_figures_are_printed_and_written_and_nothing_is_written_over(files, tmp_
     ("options", "message"),
     [
         (["--draws", "1"], "error: --draws 1: it must be at least 2"),
+        (["--seed", "-1"], "error: --seed -1: it must not be negative"),
+        (["--draws", "2", "--json", "{annotations}/out.json"], "error: [Errno "),
         (["--second", "{good}", "{good}", "{good}"], "--first has 2 files and --second 3"),
         (["--second", "{annotations}"], "val.json has no detections of these images"),
     ],

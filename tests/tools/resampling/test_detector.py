@@ -72,7 +72,13 @@ def test_a_class_without_a_box_has_no_ap(data, files):
         ([{"image_id": 999, "category_id": 1, "bbox": [0, 0, 1, 1], "score": 1}], "image_id 999"),
         ([{"image_id": 10, "category_id": 9, "bbox": [0, 0, 1, 1], "score": 1}], "category_id 9"),
         ([{"image_id": 10, "category_id": 1, "score": 1}], "no 'bbox'"),
-        ([{"image_id": 10, "category_id": 1, "bbox": [0, 0, 1, 1]}], "a bbox and a score"),
+        ([{"image_id": 10, "category_id": 1, "bbox": [0, 0, 1, 1]}], "no 'score'"),
+        ([{"image_id": 10, "category_id": 1, "bbox": [0, 0, 1], "score": 1}], "of four numbers"),
+        *(
+            ([{"image_id": 10, "category_id": 1, "bbox": [0, 0, 1, 1], "score": score}], "finite")
+            for score in (None, float("nan"))
+        ),
+        ([{"image_id": 10, "category_id": 1, "bbox": [0, "a", 1, 1], "score": 1}], "'a'"),
     ],
 )
 def test_detections_of_something_else_are_refused_by_name(files, write, content, message):

@@ -1,5 +1,6 @@
 """``voc_to_coco.py`` and ``subset_coco.py``, as they are called."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ from subset_coco import subset
 from voc.errors import ConversionError
 from voc_files import CLASSES, voc_object, voc_xml
 
+SAME = [{"id": number, "name": name} for number, name in enumerate(CLASSES, 1)]
 TOOLS = Path(voc_to_coco.__file__).parent
 
 
@@ -78,10 +80,11 @@ def test_nothing_is_written_over(folder, command):
         ("{", "no COCO data set"),
         ('{"images": [{}], "annotations": [], "categories": []}', "not all images have an id"),
         ('{"images": [], "annotations": [], "categories": [{"id": 1, "name": "x"}]}', "other cl"),
+        ('{"images": [{"id": "a"}], "annotations": [], "categories": CLASSES}', "no numbers"),
     ],
 )
 def test_ids_after_something_else(folder, command, content, words):
-    (folder.root / "other.json").write_text(content)
+    (folder.root / "other.json").write_text(content.replace("CLASSES", json.dumps(SAME)))
     process = command("train", "--ids-after", folder.root / "other.json")
     assert process.returncode == 1
     assert words in process.stderr

@@ -3,5 +3,6 @@
 from .annotations import examine_annotations
 from .loader import ResumableLoader
 from .registration import register_coco
+from .use import Use
 
-__all__ = ["ResumableLoader", "examine_annotations", "register_coco"]
+__all__ = ["ResumableLoader", "Use", "examine_annotations", "register_coco"]

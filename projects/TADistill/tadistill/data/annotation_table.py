@@ -1,6 +1,6 @@
 """The annotations of a COCO file as columns, with what can be odd about each."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -25,6 +25,7 @@ class AnnotationTable:
         crowd: (A,) bool: those that Detectron2 takes for one, which is all but 0.
         outlined: (A,) bool. With a segmentation.
         flat: (A,) bool. With a segmentation that is a list of numbers, which Detectron2 stops at.
+        encoded: (A,) bool. With a segmentation of run lengths (RLE).
         degenerate: (A,) bool. With a segmentation of polygons of which none has three points:
             Detectron2 leaves them out of training, with or without a mask head.
         known_category: (A,) bool.
@@ -39,6 +40,7 @@ class AnnotationTable:
     crowd: np.ndarray
     outlined: np.ndarray
     flat: np.ndarray
+    encoded: np.ndarray
     degenerate: np.ndarray
     known_category: np.ndarray
     num_images: int
@@ -48,19 +50,21 @@ class AnnotationTable:
         images, annotations = content["images"], content["annotations"]
         number = {image["id"]: n for n, image in enumerate(images)}
         category_ids = {category["id"] for category in content["categories"]}
-        image = np.array([number.get(a["image_id"], -1) for a in annotations])
+        segmentations = [a.get("segmentation") for a in annotations]
+        image = np.array([number.get(a["image_id"], -1) for a in annotations], dtype=int)
         sizes = [(i["width"], i["height"]) for i in images] + [(np.nan, np.nan)]
         return cls(
             ids=[a["id"] for a in annotations],
             category_ids=[a["category_id"] for a in annotations],
-            boxes=np.array([a["bbox"] for a in annotations], dtype=np.float64),
+            boxes=np.array([a["bbox"] for a in annotations], dtype=np.float64).reshape(-1, 4),
             images=image,
             image_sizes=np.array(sizes, dtype=np.float64)[image],
-            crowd=np.array([a.get("iscrowd", 0) != 0 for a in annotations]),
-            outlined=np.array([bool(a.get("segmentation")) for a in annotations]),
-            flat=np.array([_is_flat(a.get("segmentation")) for a in annotations]),
-            degenerate=np.array([_is_degenerate(a.get("segmentation")) for a in annotations]),
-            known_category=np.array([a["category_id"] in category_ids for a in annotations]),
+            crowd=_flags(a.get("iscrowd", 0) != 0 for a in annotations),
+            outlined=_flags(map(bool, segmentations)),
+            flat=_flags(map(_is_flat, segmentations)),
+            encoded=_flags(isinstance(segmentation, dict) for segmentation in segmentations),
+            degenerate=_flags(map(_is_degenerate, segmentations)),
+            known_category=_flags(a["category_id"] in category_ids for a in annotations),
             num_images=len(images),
         )
 
@@ -100,7 +104,7 @@ class AnnotationTable:
 
     @cached_property
     def numbered_zero(self) -> np.ndarray:
-        return np.array([id_ in (0, "0") for id_ in self.ids])
+        return _flags(id_ in (0, "0") for id_ in self.ids)
 
     @cached_property
     def can_be_found(self) -> np.ndarray:
@@ -110,10 +114,19 @@ class AnnotationTable:
     def can_be_trained_on(self) -> np.ndarray:
         return self.can_be_found & ~self.degenerate
 
+    @cached_property
+    def annotated_images(self) -> np.ndarray:
+        """Numbers of the images with more than crowds, which Detectron2 takes for nothing."""
+        return np.unique(self.images[~self.orphaned & ~self.crowd])
+
     @property
     def num_images_without(self) -> int:
-        """Images without annotations, or with crowds alone: Detectron2 takes them for the same."""
-        return self.num_images - len(np.unique(self.images[~self.orphaned & ~self.crowd]))
+        return self.num_images - len(self.annotated_images)
+
+    @cached_property
+    def images_trained_on(self) -> np.ndarray:
+        """Numbers of the images that Detectron2 keeps, unless it is to keep all."""
+        return np.unique(self.images[~self.orphaned & ~self.crowd & ~self.degenerate])
 
     @property
     def _corners(self) -> tuple[np.ndarray, np.ndarray]:
@@ -124,6 +137,10 @@ class AnnotationTable:
         """How many, and the first of them."""
         ids = [self.ids[n] for n in np.flatnonzero(which)[:5]]
         return f"{which.sum()} annotations (id {first_few(ids)})"
+
+
+def _flags(values: Iterable[bool]) -> np.ndarray:
+    return np.fromiter(values, dtype=bool)
 
 
 def _is_flat(segmentation: object) -> bool:

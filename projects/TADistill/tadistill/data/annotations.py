@@ -15,16 +15,16 @@ from ..notices import Notice
 from .annotation_table import AnnotationTable
 from .coco_json import FORM, check_form, check_scorable, read_coco_json
 from .image_files import missing_files, unusable_images
+from .use import Use
 
 
-def examine_annotations(key: str, name: str, scored: bool, masks: bool = False) -> Notice | None:
+def examine_annotations(key: str, name: str, use: Use) -> Notice | None:
     """Examines the JSON file of a registered data set, and that the images it names are there.
 
     Args:
         key: the config key that names the data set, for the message.
         name: the data set.
-        scored: whether it is to be evaluated on; otherwise it is to be trained on.
-        masks: whether the model has a mask head, which takes each box's outline for granted.
+        use: what it is wanted for.
 
     Returns:
         One line of all that was counted. None if the data set was registered without a JSON file
@@ -37,36 +37,45 @@ def examine_annotations(key: str, name: str, scored: bool, masks: bool = False) 
     metadata = MetadataCatalog.get(name)
     json_file = metadata.get("json_file")
     in_coco_format = json_file and metadata.get("evaluator_type") == "coco"
-    if not in_coco_format and not (json_file and scored):
+    if not in_coco_format and not (json_file and use.scored):
         return None
     content = read_coco_json(key, name, json_file)
     where = f"{key}: {name} ({json_file})"
+    # Detectron2 writes detections down even where it cannot score them: COCO's test-dev, say.
+    unscorable = use.scored and use.without_boxes and "annotations" not in content
+    may_be_empty = unscorable if use.scored else use.without_boxes
     if in_coco_format:
-        check_form(where, content)
-    if scored:
+        check_form(where, content, may_be_empty)
+    if use.scored and not unscorable:
         check_scorable(where, content)
     if not in_coco_format:
         return None
 
+    content = {"annotations": [], **content}
     table = AnnotationTable.of(content)
-    found = _counted(table, scored)
-    wasted = table.lost | (table.numbered_zero if scored else table.degenerate)
-    of_use = table.can_be_found if scored else table.can_be_trained_on
+    images = content["images"]
+    if not use.scored and not use.without_boxes:  # the others are never opened
+        images = [images[n] for n in table.images_trained_on]
     problems = [
         *_wrong_categories(metadata.get("thing_classes"), content["categories"]),
         *_wrong_ids(content, json_file),
-        *_wrong_annotations(table, masks & ~table.orphaned & (scored | ~table.crowd)),
-        *_wrong_images(metadata.get("image_root"), content["images"]),
+        *_wrong_annotations(table, use),
+        *_wrong_images(metadata.get("image_root"), images),
     ]
-    if not problems and not of_use.any():
+    found = _counted(table, use)
+    of_use = table.can_be_found if use.scored else table.can_be_trained_on
+    if not problems and not of_use.any() and not may_be_empty:
         counts = "; ".join(found)
         problems = [f"no annotation in it can be trained on ({counts})"]
-        if scored:
+        if use.scored:
             problems = [f"no annotation in it can be found ({counts})"]
     if problems:
         raise ConfigError("\n  and ".join([f"{where}: {problems[0]}", *problems[1:]]))
+    if unscorable:
+        found = ["no annotations to score by: detections are written, and there is no AP"]
+    wasted = table.lost | (table.numbered_zero if use.scored else table.degenerate)
     totals = ", ".join(f"{len(content[list_])} {list_}" for list_ in FORM)
-    return Notice("; ".join([f"{where}: {totals}", *found]), warns=bool(wasted.any()))
+    return Notice("; ".join([f"{where}: {totals}", *found]), warns=unscorable or bool(wasted.any()))
 
 
 def _wrong_categories(registered: Sequence[str] | None, categories: Sequence[Mapping]) -> list[str]:
@@ -104,8 +113,9 @@ def _wrong_ids(content: Mapping, json_file: str) -> list[str]:
     return problems
 
 
-def _wrong_annotations(table: AnnotationTable, needs_outline: np.ndarray) -> list[str]:
+def _wrong_annotations(table: AnnotationTable, use: Use) -> list[str]:
     problems = []
+    needs_outline = bool(use.outlines) & ~table.orphaned & (use.scored | ~table.crowd)
     if table.flat.any():
         problems.append(
             f"{table.listed(table.flat)} have a segmentation of numbers, where a list of polygons "
@@ -115,6 +125,11 @@ def _wrong_annotations(table: AnnotationTable, needs_outline: np.ndarray) -> lis
         problems.append(
             f"{table.listed(lacking)} have no segmentation, which MODEL.MASK_ON asks for: set it "
             "to False, or outline them"
+        )
+    if use.outlines == "polygon" and not use.scored and (needs_outline & table.encoded).any():
+        problems.append(
+            f"{table.listed(needs_outline & table.encoded)} have a segmentation of run lengths "
+            '(RLE), at which INPUT.MASK_FORMAT "polygon" stops: set it to "bitmask"'
         )
     if not table.known_category.all():
         unknown = ~table.known_category
@@ -151,11 +166,12 @@ def _wrong_images(root: str, images: Sequence[Mapping]) -> list[str]:
     return []
 
 
-def _counted(table: AnnotationTable, scored: bool) -> list[str]:
+def _counted(table: AnnotationTable, use: Use) -> list[str]:
     """All that is no error, in words; what is not there is not mentioned."""
+    scored = use.scored
     counted = []
     if table.num_images_without:
-        fate = "" if scored else " (no use in training)"
+        fate = "" if scored or use.without_boxes else " (no use in training)"
         counted.append(f"{table.num_images_without} images without annotations{fate}")
     fate = "which no detector can find" if scored else "left out of training"
     clipped = "" if scored else ", clipped in training"

@@ -31,18 +31,21 @@ def read_coco_json(key: str, name: str, json_file: str) -> dict:
         ) from e
 
 
-def check_form(where: str, content: Mapping) -> None:
+def check_form(where: str, content: Mapping, without_boxes: bool = False) -> None:
     """Checks that there are images, annotations and categories, each with the keys that it needs.
 
     Args:
         where: config key, data set and file, for the error message.
         content: what :func:`read_coco_json` returned.
+        without_boxes: whether the list of annotations may be empty, or not there.
 
     Raises:
         ConfigError: naming the key that is wrong, and the places in the list where it is.
     """
     for section, form in FORM.items():
-        entries = content.get(section)
+        entries = content.get(section, [])
+        if section == "annotations" and without_boxes and entries == []:
+            continue
         if not isinstance(entries, list) or not entries:
             raise ConfigError(f"{where} has no {section}: it needs a list of them, {section!r}")
         for field, (holds, expected) in form.items():

@@ -11,7 +11,7 @@ from detectron2.utils.file_io import PathManager
 
 from ..backbones import TIMM_FPN, check_timm_weights
 from ..checkpoint import TrainingCheckpointer
-from ..data import examine_annotations
+from ..data import Use, examine_annotations
 from ..errors import ConfigError, first_few
 from ..notices import Notice
 from .processes import on_gpu
@@ -44,7 +44,11 @@ def check_before_training(
     if not cfg.DATASETS.TRAIN:
         raise ConfigError("DATASETS.TRAIN is empty: name a dataset to train on")
     notices = check_datasets(
-        cfg, {"DATASETS.TRAIN": cfg.DATASETS.TRAIN, "DATASETS.TEST": cfg.DATASETS.TEST}
+        cfg,
+        {
+            "DATASETS.TRAIN": (cfg.DATASETS.TRAIN, Use.in_training(cfg)),
+            "DATASETS.TEST": (cfg.DATASETS.TEST, Use.in_test(cfg)),
+        },
     )
     goes_on = resume and TrainingCheckpointer(None, cfg.OUTPUT_DIR).has_checkpoint()
     if not goes_on:
@@ -117,12 +121,12 @@ def check_device(cfg: CfgNode) -> None:
         )
 
 
-def check_datasets(cfg: CfgNode, names: Mapping[str, Sequence[str]]) -> list[Notice]:
+def check_datasets(cfg: CfgNode, wanted: Mapping[str, tuple[Sequence[str], Use]]) -> list[Notice]:
     """Checks that each dataset exists, can be read, is fit for use and has the model's classes.
 
     Args:
         cfg: the student's config.
-        names: the datasets' names, by the config key that they stand in.
+        wanted: datasets and what for, by the config key that names them.
 
     Returns:
         What was counted in the annotations of each.
@@ -137,7 +141,8 @@ def check_datasets(cfg: CfgNode, names: Mapping[str, Sequence[str]]) -> list[Not
         )
     notices = []
     first: tuple[str, list[str]] | None = None
-    for key, name in ((key, name) for key, group in names.items() for name in group):
+    uses = [(key, name, use) for key, (names, use) in wanted.items() for name in names]
+    for key, name, use in uses:
         if name not in DatasetCatalog.list():
             raise ConfigError(
                 f"{key} names {name!r}, which is not registered; register data of your own with "
@@ -145,16 +150,14 @@ def check_datasets(cfg: CfgNode, names: Mapping[str, Sequence[str]]) -> list[Not
             )
         check_files(key, name)
         if comm.is_main_process():  # the others read the same files
-            notice = examine_annotations(
-                key, name, scored=key == "DATASETS.TEST", masks=cfg.MODEL.MASK_ON
-            )
+            notice = examine_annotations(key, name, use)
             notices += [notice] if notice else []
         classes = _classes(key, name)
         if classes is None:
             continue
         _check_class_count(cfg, key, name, classes)
         first = first or (name, classes)
-        if classes != first[1]:
+        if list(classes) != list(first[1]):
             raise ConfigError(
                 f"{name} ({key}) and {first[0]} have other classes, or the same in another order: "
                 f"{first_few(classes)} and {first_few(first[1])}"

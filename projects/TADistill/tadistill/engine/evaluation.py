@@ -12,6 +12,7 @@ from torch import nn
 
 from ..backbones import without_timm_weights
 from ..checkpoint import TrainingCheckpointer
+from ..data import Use
 from ..errors import ConfigError
 from ..notices import log_notices
 from ..teacher import build_teacher
@@ -95,7 +96,8 @@ def _check(cfg: CfgNode) -> None:
     check_device(cfg)
     if not cfg.DATASETS.TEST:
         raise ConfigError("DATASETS.TEST is empty: name a dataset to evaluate on")
-    log_notices(check_datasets(cfg, {"DATASETS.TEST": cfg.DATASETS.TEST}))
+    use = Use.in_test(cfg, without_boxes=True)
+    log_notices(check_datasets(cfg, {"DATASETS.TEST": (cfg.DATASETS.TEST, use)}))
     if cfg.TEST.AUG.ENABLED:
         raise ConfigError(
             "TEST.AUG.ENABLED is True: test-time augmentation is left to Detectron2's own "

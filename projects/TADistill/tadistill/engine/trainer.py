@@ -186,6 +186,5 @@ class ExportHook(HookBase):
 
     def after_train(self):
         # A run that was resumed after its last step is one past the end.
-        finished = self.trainer.iter >= self.trainer.max_iter
-        if finished and comm.is_main_process():
+        if self.trainer.iter >= self.trainer.max_iter:
             export_student(self.trainer.model, self._cfg, self._cfg.OUTPUT_DIR)

@@ -55,7 +55,7 @@ class FrozenTeacher:
         self._flip_channels = teacher_format != student_format
         self.model = model.eval().requires_grad_(False)
         self._dtype = options.dtype
-        self._layout = torch.channels_last if options.channels_last else torch.contiguous_format
+        self._channels_last = options.channels_last
         self._is_to_be_folded = options.fold_bn
         if options.channels_last:
             model.to(memory_format=torch.channels_last)
@@ -104,7 +104,7 @@ class FrozenTeacher:
     @torch.no_grad()
     def proposals(self, images: ImageList, features: Mapping[str, Tensor]) -> list[Instances]:
         """The teacher's RPN proposals, as many as its config keeps at test time."""
-        features = {k: v.contiguous(memory_format=self._layout) for k, v in features.items()}
+        features = {name: self._laid_out(feature) for name, feature in features.items()}
         with self._precision():
             proposals = self.model.proposal_generator(images, features, None)[0]
         for image in proposals:
@@ -127,10 +127,15 @@ class FrozenTeacher:
 
     def _features(self, images: Tensor) -> dict[str, Tensor]:
         with self._precision():
-            features = self._backbone(images.contiguous(memory_format=self._layout))
+            features = self._backbone(self._laid_out(images))
         # Boxes are pooled from float32 maps: in bfloat16 their own coordinates would be rounded to
         # whole pixels and more.
         return {name: feature.float().contiguous() for name, feature in features.items()}
+
+    def _laid_out(self, maps: Tensor) -> Tensor:
+        # Not kept as an attribute: torch.save cannot pickle a torch.memory_format.
+        layout = torch.channels_last if self._channels_last else torch.contiguous_format
+        return maps.contiguous(memory_format=layout)
 
     def _precision(self) -> AbstractContextManager:
         if not self._dtype:  # as the student: under the trainer's autocast, if there is one

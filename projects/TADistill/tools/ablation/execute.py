@@ -50,8 +50,13 @@ def execute(
         Why, by run, those that failed did.
 
     Raises:
-        ConfigError: naming them, if records are of another config than the grid has now.
+        ConfigError: naming them, if records are of another config than the grid has now, or
+            ``rerun`` has a row that is not among them.
     """
+    named = {run.row.name for run in runs}
+    for name in rerun:
+        if name not in named:
+            raise ConfigError(f"--rerun {name}: the rows to be run are {', '.join(sorted(named))}")
     _check_records(runs, grid, set(rerun))
     on_gpu = any(run.cfg.MODEL.DEVICE.startswith("cuda") for run in runs)
     jobs = jobs or (1 if on_gpu else cores())

@@ -94,8 +94,11 @@ def _read_detections(annotations: COCO, path: Path) -> list[dict]:
             unknown = sorted({each[key] for each in found} - set(known))
             if unknown:
                 raise ValueError(f"the annotations have no {key} {unknown[0]}")
-        if not all(len(each["bbox"]) == 4 and "score" in each for each in found):
-            raise ValueError("not all detections have a bbox and a score")
+        if not all(len(each["bbox"]) == 4 for each in found):
+            raise ValueError("not all detections have a bbox of four numbers")
+        numbers = np.array([[*each["bbox"], each["score"]] for each in found], dtype=np.float64)
+        if not np.isfinite(numbers).all():
+            raise ValueError("not all detections have a bbox and a score of finite numbers")
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ConfigError(f"{path} has no detections of these images: {_told(error)}") from error
     return found

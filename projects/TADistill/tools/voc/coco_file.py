@@ -53,13 +53,16 @@ def next_ids(content: Mapping, classes: Sequence[str], path: Path) -> tuple[int,
     """The first image id and annotation id that are free after those of another split.
 
     Raises:
-        ConversionError: if the other split has other classes.
+        ConversionError: if the other split has other classes, or ids that are no numbers.
     """
     others = [category["name"] for category in content["categories"]]
     if others != list(classes):
         raise ConversionError(f"{path} has other classes, or the same in another order: {others}")
-    image_id, annotation_id = (
-        1 + max((entry["id"] for entry in content[section]), default=0)
-        for section in ("images", "annotations")
-    )
+    try:
+        image_id, annotation_id = (
+            1 + max((entry["id"] for entry in content[section]), default=0)
+            for section in ("images", "annotations")
+        )
+    except TypeError as error:
+        raise ConversionError(f"{path} has ids that are no numbers: none comes after") from error
     return image_id, annotation_id
