@@ -22,6 +22,7 @@ from tiny import (
 
 from tadistill.balance import GradientBalance, gradient_norms, smoothed
 from tadistill.errors import ConfigError
+from tadistill.options import TERMS
 
 ON = ("MODEL.TADISTILL.BALANCE.ENABLED", True)
 FRACTIONS = (
@@ -124,6 +125,26 @@ class TestTheScales:
         alone = fresh.balance.scales.tolist()
         expected = [a**0.75 * b**0.25 for a, b in zip(seen[0], alone, strict=True)]
         assert seen[3] == pytest.approx(expected, rel=1e-5)
+
+    def test_are_measured_in_the_first_step_wherever_a_loop_begins_to_count(self, teacher_files):
+        """A storage of its own in each step, say, is at the same iteration for ever."""
+        at_zero, elsewhere = (distilled(teacher_files) for _ in range(2))
+        losses_of(at_zero, 0)
+        losses_of(elsewhere, 1)
+        assert scales(elsewhere) == scales(at_zero) != dict.fromkeys(TERMS, 0.0)
+        measured = scales(elsewhere)
+        losses_of(elsewhere, 1, batch(seed=5))
+        assert scales(elsewhere) == measured
+        elsewhere.balance.forget()
+        losses_of(elsewhere, 7, batch(seed=5))
+        assert 0 < scales(elsewhere)["logit"] != measured["logit"]
+
+    def test_of_a_training_that_goes_on_are_those_that_it_had(self, teacher_files):
+        before, after = (distilled(teacher_files) for _ in range(2))
+        losses_of(before, 0)
+        after.load_state_dict(before.state_dict())
+        losses_of(after, 7, batch(seed=5))
+        assert scales(after) == scales(before)
 
     def test_of_a_term_that_is_off_are_never_measured(self, teacher_files):
         model = distilled(teacher_files, *term_weights(1, 0, 1))

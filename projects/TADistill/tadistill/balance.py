@@ -31,9 +31,10 @@ _LOSS_SCALE = 2.0**12
 class GradientBalance(nn.Module):
     """Holds the scales ``s_x``, measures them, and multiplies the terms by them.
 
-    Measured in iterations (of the ``EventStorage``) that ``PERIOD`` divides, before the step's
-    backward pass. What that costs is a backward pass for the detection losses and one for each
-    term, which end at the features, compute no weight's gradient and touch no ``.grad``.
+    Measured in the first step, and in iterations (of the ``EventStorage``) that ``PERIOD`` divides,
+    before the step's backward pass. What that costs is a backward pass for the detection losses and
+    one for each term, which end at the features, compute no weight's gradient and touch no
+    ``.grad``.
     In several processes the norms are those of all images, so that the scales are the same
     everywhere: each process has to call this in each step. Where gradients are off, as in what
     ``TEST.PRECISE_BN`` runs, there is nothing to measure and the scales stay.
@@ -55,6 +56,7 @@ class GradientBalance(nn.Module):
         self._options = options
         self._weights = weights
         self.register_buffer("scales", torch.zeros(len(TERMS)))
+        self._has_begun = False
 
     def forward(
         self,
@@ -70,7 +72,7 @@ class GradientBalance(nn.Module):
             features_S: ``F_S^l``, what both were computed from.
         """
         its_turn = get_event_storage().iter % self._options.period == 0
-        if its_turn and torch.is_grad_enabled():
+        if torch.is_grad_enabled() and (its_turn or self._is_first_step()):
             self._measure(terms, sum(detection_losses.values()), list(features_S.values()))
         # A copy: the next measurement must not change what a backward pass still needs.
         scales = dict(zip(TERMS, self.scales.clone(), strict=True))
@@ -78,8 +80,20 @@ class GradientBalance(nn.Module):
         return {name: scales[name] * term for name, term in terms.items()}, scales
 
     def forget(self) -> None:
-        """The next measurement sets the scales, whatever was measured before."""
+        """The next step measures the scales, whatever was measured before."""
         self.scales.zero_()
+        self._has_begun = False
+
+    def _is_first_step(self) -> bool:
+        """Whether nothing was measured before, in a training that this one goes on with neither.
+
+        A training's own first iteration is 0, which every period divides. But in a loop whose
+        storage starts elsewhere the terms would otherwise be silent for a while, or for ever.
+        """
+        if self._has_begun:
+            return False
+        self._has_begun = True
+        return not self.scales.any().item()
 
     def _measure(
         self, terms: Mapping[str, Tensor], detection_loss: Tensor, features: Sequence[Tensor]

@@ -6,5 +6,5 @@ The sides, by the letters that the whole package uses:
     b   the teacher's inference alone, as far as a distilled step needs it
     c   a distilled training step
 
-An honest distilled step cannot do without a and b, so that ``c / (a + b)`` says what it adds.
+A distilled step cannot do without a and b, so that ``c / (a + b)`` says what it adds.
 """
