@@ -175,6 +175,13 @@ def test_a_plain_detector_is_exported_under_any_name_into_a_new_folder(tmp_path)
     assert same_tensors(torch.load(weights)["model"], detector.state_dict())
 
 
+def test_a_compiled_model_is_unwrapped(model, teacher_files, tmp_path):
+    cfg = student_cfg(teacher_files)
+    of_plain, _ = export_student(model, cfg, str(tmp_path), name="plain")
+    of_compiled, _ = export_student(torch.compile(model), cfg, str(tmp_path), name="compiled")
+    assert same_tensors(torch.load(of_compiled)["model"], torch.load(of_plain)["model"])
+
+
 def test_of_several_processes_the_main_one_alone_writes(
     model, teacher_files, tmp_path, monkeypatch
 ):

@@ -172,8 +172,21 @@ class TestIsRefused:
 
     def test_a_model_whose_maps_do_not_fit_together(self):
         text = refusal(on_timm(plain_cfg(), "MODEL.TIMM.NAME", "inception_v3"))
-        assert "whose map stride4 of an image of 128x128 has the shape (1, 192, 28, 28)" in text
-        assert "a feature pyramid needs (1, 192, 32, 32)" in text
+        assert "whose map stride4 of an image of 96x160 has the shape (1, 192, 20, 36)" in text
+        assert "a feature pyramid needs (1, 192, 24, 40)" in text
+
+    @pytest.mark.parametrize(
+        ("name", "problem"),
+        [
+            ("mobilevitv2_050", "whose map stride32 of an image of 96x160 has the shape (1, 256"),
+            ("halonet26t", "which takes no image of 96x160 (AssertionError"),
+        ],
+    )
+    def test_a_model_that_does_not_take_what_images_are_padded_to(self, name, problem):
+        """Of 128x128 all is well with the first, and a training would stop in the middle."""
+        text = refusal(on_timm(plain_cfg(), "MODEL.TIMM.NAME", name))
+        assert f"MODEL.TIMM.NAME is {name!r}, {problem}" in text
+        assert "Choose another model" in text
 
     def test_a_part_that_is_to_be_frozen(self):
         text = refusal(on_timm(plain_cfg(), "MODEL.BACKBONE.FREEZE_AT", 2))

@@ -71,6 +71,16 @@ def test_a_model_gets_its_weights_from_safetensors(tmp_path):
     assert same_tensors(loaded(TADistillCheckpointer, path), source())
 
 
+def test_weights_of_a_compiled_model_fill_the_plain_one_and_itself(tmp_path):
+    weights = {"_orig_mod.weight": torch.ones(2, 3), "_orig_mod.bias": torch.ones(2)}
+    torch.save({"model": weights}, tmp_path / "compiled.pth")
+    plain = torch.nn.Linear(3, 2)
+    compiled = torch.nn.ModuleDict({"_orig_mod": torch.nn.Linear(3, 2)})
+    for model in (plain, compiled):
+        TADistillCheckpointer(model).load(str(tmp_path / "compiled.pth"))
+        assert all((tensor == 1).all() for tensor in model.state_dict().values())
+
+
 def test_a_training_is_saved_and_found_again(tmp_path):
     model = build(plain_cfg())
     optimizer = torch.optim.AdamW(model.parameters())

@@ -160,6 +160,23 @@ def test_a_checkpoint_of_detectron2s_own_trainer_is_refused(configured):
         resumed(cfg)
 
 
+def test_processes_that_find_other_checkpoints_are_refused(configured, monkeypatch):
+    """Machines with a disk of their own each would train a model each."""
+    trained(configured())
+    trainer = TADistillTrainer(configured("SOLVER.MAX_ITER", 4))
+    exchanged = []
+
+    def all_gather(name):
+        exchanged.append(name)
+        return [name, ""]
+
+    monkeypatch.setattr("tadistill.engine.resuming.comm.all_gather", all_gather)
+    with pytest.raises(ConfigError) as error:
+        trainer.resume_or_load(resume=True)
+    assert exchanged == ["model_final.pth"]
+    assert "(process 0: model_final.pth, process 1: none): it must be on a disk" in str(error.value)
+
+
 def test_scales_that_the_checkpoint_does_not_have_are_measured(configured):
     trained(configured())
     balanced = ("MODEL.TADISTILL.BALANCE.ENABLED", True, "MODEL.TADISTILL.BALANCE.PERIOD", 1)

@@ -80,6 +80,12 @@ def test_the_empty_metrics_of_a_start_that_failed_do_not_block(cfg, directory):
         claim_run_directory(cfg, resume=False)
 
 
+def test_a_link_that_leads_nowhere_is_something_that_is_there(cfg, directory):
+    (directory / "model_final.pth").symlink_to(directory / "gone.pth")
+    with pytest.raises(ConfigError, match=r"holds a run already \(model_final\.pth\)"):
+        claim_run_directory(cfg, resume=False)
+
+
 def test_a_folder_without_a_checkpoint_of_a_training_is_not_resumed(cfg, directory):
     (directory / "student_final.pth").write_text("weights")
     (directory / "config.yaml").write_text("old")

@@ -21,6 +21,7 @@ from torch._dynamo.utils import counters
 from tadistill.errors import ConfigError
 from tadistill.options import TeacherOptions
 from tadistill.teacher import build_teacher
+from tadistill.teacher.device import check_compilable
 
 KEY = "MODEL.TADISTILL.TEACHER"
 # A gate is open or closed: of a tie a rounding makes the one or the other.
@@ -188,6 +189,17 @@ class TestIsRefused:
             ConfigError, match=r"TEACHER\.STREAM is True, but MODEL\.DEVICE is 'cpu'"
         ):
             build_teacher(student_cfg(teacher_files, f"{KEY}.STREAM", True))
+
+    def test_compilation_of_padding_by_the_images_size(self, teacher_files):
+        """On it torch.compile does not come to an end."""
+
+        class Conv2dSame(torch.nn.Conv2d):  # as timm's class is called
+            pass
+
+        backbone = torch.nn.Sequential(torch.nn.Conv2d(3, 3, 1), Conv2dSame(3, 3, 1))
+        with pytest.raises(ConfigError, match=r"COMPILE is True, but .* has Conv2dSame, whose"):
+            check_compilable(backbone)
+        check_compilable(build_teacher(student_cfg(teacher_files)).model.backbone)
 
     def test_compilation_without_a_compiler(self, teacher_files, monkeypatch):
         def no_compiler(*args, **kwargs):

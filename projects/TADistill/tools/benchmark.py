@@ -102,7 +102,10 @@ def measure(args: argparse.Namespace) -> dict:
     configs = [str(Path(path).resolve()) for path in args.config]
     if args.threads:
         torch.set_num_threads(args.threads)
-    register_coco(args.register_coco)
+    register_coco(
+        (name, *(str(Path(path).resolve()) for path in paths))
+        for name, *paths in args.register_coco
+    )
     variants = read_variants(args.variants, args.only)
     clock = Clock(torch.device(args.device), args.busy_machine)
     shape = Shape(args.images, args.side, args.boxes)

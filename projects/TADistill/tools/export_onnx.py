@@ -68,7 +68,13 @@ def compare(model: nn.Module, graph: bytes, images: Sequence[Tensor], onnxruntim
     session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
     compared = 0
     for image in images:
-        outputs = session.run(list(OUTPUTS), {"image": image.numpy()})
+        try:
+            outputs = session.run(list(OUTPUTS), {"image": image.numpy()})
+        except Exception as error:  # onnxruntime's own kinds
+            raise ConfigError(
+                f"the graph cannot take an image of {tuple(image.shape[1:])}: the backbone has "
+                f"another size built in ({error}). Nothing was written"
+            ) from error
         of_graph = Detections(*map(torch.from_numpy, outputs))
         ours = detect(model, image)
         box, score = difference(ours, of_graph)

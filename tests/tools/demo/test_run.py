@@ -1,11 +1,16 @@
 """The demo from end to end, on a handful of images and iterations."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from rich.console import Console
+from run import finish
+from trainings import Run
+from trainings.process import lock_of
 
 ROOT = Path(__file__).resolve().parents[3]
 RUN = ROOT / "projects/TADistill/tools/demo/run.py"
@@ -39,6 +44,15 @@ def test_ends_with_a_table_of_all_three_models(finished):
     assert process.returncode == 0, process.stdout + process.stderr
     for word in ("teacher", "baseline", "distilled", "AP50", "GFLOPs", "flatters"):
         assert word in process.stdout
+
+
+def test_a_training_that_another_process_is_at_has_no_row(tmp_path):
+    """As one of a demo that was killed, which goes on: its last AP is not a training's result."""
+    run = Run("baseline, seed 1", tmp_path, "configs/demo/baseline.yaml", [], 6)
+    lock = lock_of(run)
+    with pytest.raises(SystemExit, match="another process is at baseline, seed 1: wait for it"):
+        finish([run], Console(quiet=True))
+    os.close(lock)
 
 
 def test_rows_are_one_a_model_and_seed(finished):

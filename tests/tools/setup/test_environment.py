@@ -51,8 +51,25 @@ def test_remove_takes_away_what_was_made_and_accepts_that_there_is_nothing(envir
 def test_an_up_to_date_environment_runs_nothing(environment, monkeypatch, tmp_path):
     fingerprint = environment.fingerprint(environment.active_detectron2())
     environment.write_marker(tmp_path, {"fingerprint": fingerprint})
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin/python").symlink_to(sys.executable)
     monkeypatch.setattr(environment, "run", lambda *_: pytest.fail("ran something"))
     environment.set_up(tmp_path)
+
+
+def test_an_environment_whose_python_is_gone_is_made_anew(environment, monkeypatch, tmp_path):
+    """Its python is a link, to one that an upgrade of the system may have taken away."""
+    venv = tmp_path / "venv"
+    (venv / "bin").mkdir(parents=True)
+    (venv / "bin/python").symlink_to(tmp_path / "gone")
+    fingerprint = environment.fingerprint(environment.active_detectron2())
+    environment.write_marker(venv, {"fingerprint": fingerprint})
+    commands = []
+    monkeypatch.setattr(environment, "run", lambda command, *rest: commands.append(command))
+    for step in ("install_pinned", "install_over_active", "check_detectron2"):
+        monkeypatch.setattr(environment, step, lambda *arguments: None)
+    environment.set_up(venv)
+    assert commands == [[sys.executable, "-m", "venv", str(venv)]]
 
 
 def test_the_fingerprint_follows_the_files_and_the_active_detectron2(

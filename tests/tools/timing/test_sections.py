@@ -18,6 +18,7 @@ from timing.step import STUDENT, TEACHER, compare, measure_step
 from timing.variants import TABLE, Variant, read_variants
 
 from tadistill.data import register_coco
+from tadistill.errors import ConfigError
 from tadistill.options import BoxOptions, DistillationOptions, LogitOptions, SharingOptions
 
 OFF = Variant("distillation off", ("MODEL.TADISTILL.ENABLED", False))
@@ -95,7 +96,7 @@ def test_table_of_variants_begins_with_every_term():
     assert variants[0] == EVERY_TERM
     assert Variant("weight 0", (), 0.0) in variants
     assert [v.name for v in read_variants(TABLE, ["no gates"])] == ["every term", "no gates"]
-    with pytest.raises(ValueError, match="no variant 'nothing'"):
+    with pytest.raises(ConfigError, match="no variant 'nothing'"):
         read_variants(TABLE, ["nothing"])
 
 

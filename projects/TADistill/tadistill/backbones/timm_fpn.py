@@ -164,20 +164,29 @@ def _with_norm(model: nn.Module, norm: str) -> nn.Module:
     return convert_sync_batchnorm(model) if norm == "SyncBN" else model
 
 
-def _check_maps(backbone: TimmBackbone, name: str, in_channels: int, side: int = 128) -> None:
-    """Some of timm's models (Inception) pad less than a pyramid needs, or are wrong about
-    themselves.
+def _check_maps(backbone: TimmBackbone, name: str, in_channels: int) -> None:
+    """Some of timm's models (Inception) pad less than a pyramid needs, some want maps of even
+    sides, and some are wrong about themselves.
     """
-    with torch.no_grad():
-        maps = backbone.eval()(torch.zeros(1, in_channels, side, side))
+    shapes = backbone.output_shape()
+    largest = max(shape.stride for shape in shapes.values())
+    height, width = 3 * largest, 5 * largest  # as images are padded: of whole cells, but odd
+    try:
+        with torch.no_grad():
+            maps = backbone.eval()(torch.zeros(1, in_channels, height, width))
+    except Exception as e:  # whatever a layer makes of a size that it was not made for
+        raise ConfigError(
+            f"{KEY}.NAME is {name!r}, which takes no image of {height}x{width} "
+            f"({type(e).__name__}: {e}). Choose another model"
+        ) from e
     backbone.train()
-    for feature, shape in backbone.output_shape().items():
-        expected = (1, shape.channels, side // shape.stride, side // shape.stride)
+    for feature, shape in shapes.items():
+        expected = (1, shape.channels, height // shape.stride, width // shape.stride)
         if tuple(maps[feature].shape) != expected:
             raise ConfigError(
-                f"{KEY}.NAME is {name!r}, whose map {feature} of an image of {side}x{side} has the "
-                f"shape {tuple(maps[feature].shape)}; a feature pyramid needs {expected}. Choose "
-                "another model"
+                f"{KEY}.NAME is {name!r}, whose map {feature} of an image of {height}x{width} has "
+                f"the shape {tuple(maps[feature].shape)}; a feature pyramid needs {expected}. "
+                "Choose another model"
             )
 
 

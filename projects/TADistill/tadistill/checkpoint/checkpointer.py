@@ -5,6 +5,7 @@ from urllib.parse import parse_qs
 from detectron2.checkpoint import DetectionCheckpointer
 
 from ..errors import ConfigError
+from ..parallel import COMPILED
 from .reading import read_checkpoint
 
 
@@ -19,6 +20,15 @@ class TADistillCheckpointer(DetectionCheckpointer):
             return super().load(path, *args, **kwargs)
         finally:  # main leaves it there after an error, and then loads nothing any more
             self._parsed_url_during_load = None
+
+    def _load_model(self, checkpoint):
+        compiled = f"{COMPILED}."
+        weights = checkpoint["model"]
+        of_compiled = bool(weights) and all(name.startswith(compiled) for name in weights)
+        if of_compiled and not any(name.startswith(compiled) for name in self.model.state_dict()):
+            weights = {name.removeprefix(compiled): value for name, value in weights.items()}
+            checkpoint = {**checkpoint, "model": weights}
+        return super()._load_model(checkpoint)
 
     def _load_file(self, filename):
         checkpoint = read_checkpoint(filename)

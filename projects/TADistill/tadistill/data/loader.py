@@ -86,9 +86,16 @@ class ResumableLoader:
             )
 
         mapper = stock["mapper"]
+        # Detectron2's main would give the sampler cfg.SEED, which may be another than the one that
+        # the training began with. Without it the sampler draws one, as v0.6's does.
+        unseeded = cfg.clone()
+        unseeded.defrost()
+        unseeded.SEED = None
 
         def make_sampler():
-            again = build_detection_train_loader.from_config(cfg, mapper=mapper, dataset=records)
+            again = build_detection_train_loader.from_config(
+                unseeded, mapper=mapper, dataset=records
+            )
             return again["sampler"]
 
         return cls(

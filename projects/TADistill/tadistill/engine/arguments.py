@@ -49,7 +49,8 @@ def argument_parser() -> argparse.ArgumentParser:
         metavar="SECONDS",
         help="of several processes: how long one waits for the others, at the start and at each "
         "exchange, before it gives up (default: %(default)g). More than the longest evaluation "
-        "takes to score, for which all wait",
+        "takes to score, for which all wait. On GPUs Detectron2's exchange of results has "
+        "half an hour, whatever is said here",
     )
     return parser
 

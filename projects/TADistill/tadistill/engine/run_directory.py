@@ -88,8 +88,8 @@ def _traces_of_a_run(directory: str) -> list[str]:
         for trace in _TRACES
         for path in sorted(glob.glob(os.path.join(glob.escape(directory), trace)))
     ]
-    # A start that failed leaves an empty metrics.json.
-    return [os.path.basename(path) for path in found if os.path.getsize(path) > 0]
+    # A start that failed leaves an empty metrics.json. A link may lead nowhere.
+    return [os.path.basename(p) for p in found if os.path.islink(p) or os.path.getsize(p) > 0]
 
 
 def _keep_config(directory: str) -> None:

@@ -14,7 +14,9 @@ class SmoothingHook(HookBase):
         self._recent: dict[str, list[tuple[float, int]]] = {}
 
     def state_dict(self):
-        storage = self.trainer.storage
+        storage = getattr(self.trainer, "storage", None)
+        if storage is None:  # saved before the training has begun
+            return self._recent
         hints = storage.smoothing_hints()
         return {
             name: [

@@ -28,7 +28,7 @@ from ..randomness import SeedStepsHook
 from .nonfinite import LastLosses, explain_nonfinite
 from .optimizer import build_optimizer
 from .processes import on_gpu
-from .resuming import check_optimizer, follow_config, settings_of
+from .resuming import check_optimizer, check_same_checkpoint, follow_config, settings_of
 from .smoothing import SmoothingHook
 
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -123,6 +123,9 @@ class TADistillTrainer(DefaultTrainer):
     def resume_or_load(self, resume=True):
         resumed = resume and self.checkpointer.has_checkpoint()
         try:
+            if resume:
+                last = self.checkpointer.get_checkpoint_file() if resumed else ""
+                check_same_checkpoint(last, self.cfg.OUTPUT_DIR)
             super().resume_or_load(resume)
         except ConfigError as e:
             raise type(e)(f"{'--resume' if resumed else 'MODEL.WEIGHTS'}: {e}") from e
@@ -171,9 +174,10 @@ class TADistillTrainer(DefaultTrainer):
         optimizer = self._trainer.optimizer
         check_optimizer(state_dict, optimizer)
         settings = settings_of(optimizer)
-        super().load_state_dict(state_dict)
         # Of a training without mixed precision there is no scale of its gradients to go on with.
-        self._trainer.load_state_dict({**self._trainer.state_dict(), **state_dict["_trainer"]})
+        inner = {**self._trainer.state_dict(), **state_dict["_trainer"]}
+        super().load_state_dict({**state_dict, "_trainer": inner})
+        self._trainer.load_state_dict(inner)  # which Detectron2 v0.6 does not do
         follow_config(optimizer, self.scheduler, settings)
         self.seed = state_dict.get("seed", self.seed)  # which earlier checkpoints do not have
 

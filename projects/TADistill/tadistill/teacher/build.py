@@ -10,7 +10,7 @@ from ..errors import ConfigError
 from ..options import TeacherOptions
 from ..weights import load_all_weights
 from .config import KEY, teacher_config, teacher_weights
-from .device import check_speedups
+from .device import check_compilable, check_speedups
 from .frozen import FrozenTeacher
 
 
@@ -39,6 +39,8 @@ def build_teacher(cfg: CfgNode) -> FrozenTeacher:
     problem = why_not_distillable(model.roi_heads)
     if problem:
         raise ConfigError(f"the teacher cannot teach: {problem} ({KEY})")
+    if options.compile:
+        check_compilable(model.backbone)
     load_all_weights(
         model,
         weights,

@@ -1,6 +1,7 @@
 """Whether this machine can do what is to make the teacher faster."""
 
 import torch
+from torch import nn
 
 from ..errors import ConfigError
 from ..options import TeacherOptions
@@ -24,6 +25,25 @@ def check_speedups(options: TeacherOptions, device: torch.device) -> None:
         )
     if options.compile:
         _check_compiler(device)
+
+
+def check_compilable(backbone: nn.Module) -> None:
+    """Whether ``torch.compile`` can make a teacher's backbone faster, for images of any size.
+
+    TensorFlow's padding, in timm's models that have its weights, is arithmetic on the image's size.
+    Where that is not known torch.compile nests it from layer to layer, and does not come to an end.
+
+    Raises:
+        ConfigError: naming the config key and the layers.
+    """
+    layers = {type(layer).__name__ for layer in backbone.modules()}
+    padding = sorted(name for name in layers if name.endswith("2dSame"))
+    if padding:
+        raise ConfigError(
+            f"{KEY}.COMPILE is True, but the teacher's backbone has {', '.join(padding)}, whose "
+            "padding depends on the image's size: over that torch.compile does not come to an end. "
+            "Set it to False"
+        )
 
 
 def _check_compiler(device: torch.device) -> None:

@@ -79,7 +79,7 @@ def main(args: argparse.Namespace, console: Console) -> None:
     if args.teacher == "train":
         console.rule("Teacher")
         teacher = training("teacher", output, datasets, args.opts)
-        run_all([teacher], console)
+        finish([teacher], console)
         teacher_weights = teacher.directory / "model_final.pth"
     elif not teacher_weights.is_file():
         raise SystemExit(f"error: --teacher {args.teacher}: there is no such file")
@@ -91,7 +91,7 @@ def main(args: argparse.Namespace, console: Console) -> None:
         for seed in args.seeds
         for name in reversed(STUDENTS)
     }
-    run_all(list(runs.values()), console)
+    finish(list(runs.values()), console)
     overrides = [*from_teacher, *args.opts]
     teacher = Run(
         "teacher, evaluated",
@@ -103,7 +103,7 @@ def main(args: argparse.Namespace, console: Console) -> None:
         record_name=RECORD,
         depends_on=fingerprint(load_config(CONFIGS["distilled"], overrides), evaluate_teacher=True),
     )
-    run_all([teacher], console)
+    finish([teacher], console)
 
     console.rule("Costs, measured side by side")
     logging.disable(logging.WARNING)
@@ -127,6 +127,21 @@ def main(args: argparse.Namespace, console: Console) -> None:
     )
     console.print(terminal_table(rows))
     console.print(f"Written: {output}/results.png, results.md, results.json", soft_wrap=True)
+
+
+def finish(runs: list[Run], console: Console) -> None:
+    """Runs what has not finished.
+
+    Raises:
+        SystemExit: if another process is at some of it: of a demo that was killed, say, whose
+            trainings went on.
+    """
+    run_all(runs, console)
+    left = [run.title for run in runs if run.state != "finished"]
+    if left:
+        raise SystemExit(
+            f"error: another process is at {', '.join(left)}: wait for it, then run this again"
+        )
 
 
 def training(

@@ -113,13 +113,14 @@ def set_up(venv: Path) -> None:
     marker = read_marker(venv)
     detectron2 = active_detectron2()
     wanted = fingerprint(detectron2)
-    if marker.get("fingerprint") == wanted:
+    works = python_of(venv).exists()  # a link, to a Python that may have been upgraded away
+    if works and marker.get("fingerprint") == wanted:
         return
 
     mode = f"overlay of {sys.prefix}" if detectron2 else "pinned"
     kind = {"mode": mode, "version": list(sys.version_info[:2]), "root": str(ROOT)}
     maker = {"python": sys.executable}
-    if any(marker.get(key) != value for key, value in kind.items()):
+    if not works or any(marker.get(key) != value for key, value in kind.items()):
         say(f"Making {venv} with {sys.executable}")
         if venv.exists():
             shutil.rmtree(venv)
