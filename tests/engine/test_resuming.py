@@ -170,7 +170,7 @@ def test_processes_that_find_other_checkpoints_are_refused(configured, monkeypat
         exchanged.append(name)
         return [name, ""]
 
-    monkeypatch.setattr("tadistill.engine.resuming.comm.all_gather", all_gather)
+    monkeypatch.setattr("detectron2.utils.comm.all_gather", all_gather)
     with pytest.raises(ConfigError) as error:
         trainer.resume_or_load(resume=True)
     assert exchanged == ["model_final.pth"]

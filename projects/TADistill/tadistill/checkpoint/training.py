@@ -6,11 +6,12 @@ import re
 import zipfile
 
 import torch
+from detectron2.utils import comm
 
-from ..errors import ConfigError
+from ..errors import ConfigError, first_few
 from ..files import written_whole
 from .checkpointer import TADistillCheckpointer
-from .errors import UnreadableFileError, UnsafeFileError
+from .errors import OtherCheckpointError, UnreadableFileError, UnsafeFileError
 from .mismatch import describe_mismatch
 
 logger = logging.getLogger(__name__)
@@ -30,10 +31,14 @@ class TrainingCheckpointer(TADistillCheckpointer):
         Raises:
             ConfigError: naming the checkpoint, if it is not a training's, or another model's or
                 optimizer's.
+            OtherCheckpointError: if not all processes of a distributed training find the same one.
         """
-        if not (resume and self.has_checkpoint()):
+        last = self.get_checkpoint_file() if resume else ""
+        if resume:
+            _check_same(last, self.save_dir)
+        if not last:
             return super().resume_or_load(path, resume=False)
-        path = self.get_checkpoint_file()
+        path = last
         self._resumes = True
         try:
             return self.load(path)
@@ -115,6 +120,17 @@ class TrainingCheckpointer(TADistillCheckpointer):
             named = super().get_checkpoint_file()
             paths = [named, *(path for path in paths if path != named)]
         return paths
+
+
+def _check_same(checkpoint: str, directory: str) -> None:
+    """Machines that do not share a folder would each train a model of its own."""
+    found = comm.all_gather(os.path.basename(checkpoint))
+    if len(set(found)) > 1:
+        listed = first_few([f"process {rank}: {name or 'none'}" for rank, name in enumerate(found)])
+        raise OtherCheckpointError(
+            f"--resume: not all processes find the same checkpoint in OUTPUT_DIR {directory} "
+            f"({listed}): it must be on a disk that all machines share"
+        )
 
 
 def _mismatch(incompatible) -> str:

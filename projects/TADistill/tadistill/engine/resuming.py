@@ -1,42 +1,18 @@
-"""A training that goes on from a checkpoint: from the same one in all processes, and by the
-settings of today's config.
-"""
+"""An optimizer that goes on from a checkpoint, by the settings of today's config."""
 
 import logging
-import os
 from collections.abc import Mapping
 
 from detectron2.solver.lr_scheduler import LRMultiplier
-from detectron2.utils import comm
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from ..errors import ConfigError, first_few
+from ..errors import ConfigError
 
 logger = logging.getLogger(__name__)
 
 # Of a group of parameters, what SOLVER says of it; the scheduler makes "lr" of the first.
 _SETTINGS = ("initial_lr", "weight_decay", "momentum", "nesterov")
-
-
-def check_same_checkpoint(checkpoint: str, directory: str) -> None:
-    """Whether all processes of a distributed training go on from the same checkpoint, or all begin
-    anew. Machines that do not share ``OUTPUT_DIR`` would train a model each.
-
-    Args:
-        checkpoint: that this process would go on from; empty for none.
-        directory: ``OUTPUT_DIR``.
-
-    Raises:
-        ConfigError: in each process, naming what they have found.
-    """
-    found = comm.all_gather(os.path.basename(checkpoint))
-    if len(set(found)) > 1:
-        listed = first_few([f"process {rank}: {name or 'none'}" for rank, name in enumerate(found)])
-        raise ConfigError(
-            f"--resume: not all processes find the same checkpoint in OUTPUT_DIR {directory} "
-            f"({listed}): it must be on a disk that all machines share"
-        )
 
 
 def settings_of(optimizer: Optimizer) -> list[dict]:

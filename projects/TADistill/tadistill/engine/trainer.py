@@ -17,7 +17,7 @@ from detectron2.evaluation import COCOEvaluator, PascalVOCDetectionEvaluator
 from detectron2.utils import comm
 from torch.nn.parallel import DistributedDataParallel
 
-from ..checkpoint import TrainingCheckpointer
+from ..checkpoint import OtherCheckpointError, TrainingCheckpointer
 from ..data import ResumableLoader
 from ..errors import ConfigError
 from ..export import export_student
@@ -28,7 +28,7 @@ from ..randomness import SeedStepsHook
 from .nonfinite import LastLosses, explain_nonfinite
 from .optimizer import build_optimizer
 from .processes import on_gpu
-from .resuming import check_optimizer, check_same_checkpoint, follow_config, settings_of
+from .resuming import check_optimizer, follow_config, settings_of
 from .smoothing import SmoothingHook
 
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -123,10 +123,9 @@ class TADistillTrainer(DefaultTrainer):
     def resume_or_load(self, resume=True):
         resumed = resume and self.checkpointer.has_checkpoint()
         try:
-            if resume:
-                last = self.checkpointer.get_checkpoint_file() if resumed else ""
-                check_same_checkpoint(last, self.cfg.OUTPUT_DIR)
             super().resume_or_load(resume)
+        except OtherCheckpointError:
+            raise
         except ConfigError as e:
             raise type(e)(f"{'--resume' if resumed else 'MODEL.WEIGHTS'}: {e}") from e
         model = unwrapped(self._trainer.model)
