@@ -173,6 +173,30 @@ def test_a_step_waits_as_often_as_the_student_and_the_teacher_alone(teacher_file
     assert distilled == alone + asked
 
 
+def test_the_balance_asks_whether_there_are_scales_once_in_a_training_that_goes_on(teacher_files):
+    """And never in one from the start. Measuring waits where the way back through Detectron2's own
+    losses does, of boxes chosen by a mask.
+    """
+    opts = ("MODEL.TADISTILL.BALANCE.ENABLED", True)
+    plain, begun, resumed = (build(student_cfg(teacher_files, *o)) for o in ((), opts, opts))
+
+    def waits_of_steps(model, iterations):
+        model.distillation_weight = 1.0
+        for iteration in iterations:
+            with counted_waits() as waits, EventStorage(iteration):
+                model(batch())
+            yield waits
+
+    (alone,) = waits_of_steps(plain, [0])
+    measuring, *between = waits_of_steps(begun, [0, 1, 2])
+    assert set(measuring - alone) == {"aten::index_put with a mask"}
+    assert between == [alone, alone]
+    resumed.load_state_dict(begun.state_dict())
+    first, *between = waits_of_steps(resumed, [7, 8, 9])
+    assert first - alone == {"aten::_local_scalar_dense": 1}
+    assert between == [alone, alone]
+
+
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
 @pytest.mark.parametrize("form", FORMS)
 def test_torch_itself_sees_no_wait_on_a_gpu(form):

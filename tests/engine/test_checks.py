@@ -145,6 +145,20 @@ def test_datasets_are_checked_under_the_key_that_they_are_given_with(cfg):
         check_datasets(cfg, {"MY.KEY": (("mine",), use), "MY.OTHER": (("nobodys",), use)})
 
 
+@pytest.mark.parametrize(
+    ("opts", "kept"),
+    [
+        ((), False),
+        (("DATALOADER.FILTER_EMPTY_ANNOTATIONS", False), True),
+        # Which leaves out images by their number of keypoints all the same.
+        (("DATALOADER.FILTER_EMPTY_ANNOTATIONS", False, "MODEL.KEYPOINT_ON", True), False),
+    ],
+)
+def test_images_without_boxes_are_of_use_where_detectron2_keeps_them(cfg, opts, kept):
+    cfg.merge_from_list(list(opts))
+    assert Use.in_training(cfg).without_boxes is kept
+
+
 def test_classes_in_a_tuple_are_those_in_a_list(cfg):
     classes = MetadataCatalog.get("mine").thing_classes = ["blue", "green", "red"]
     DatasetCatalog.register("by_code", list)

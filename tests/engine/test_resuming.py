@@ -168,13 +168,26 @@ def test_processes_that_find_other_checkpoints_are_refused(configured, monkeypat
 
     def all_gather(name):
         exchanged.append(name)
-        return [name, ""]
+        return [name, "none"]
 
     monkeypatch.setattr("detectron2.utils.comm.all_gather", all_gather)
     with pytest.raises(ConfigError) as error:
         trainer.resume_or_load(resume=True)
     assert exchanged == ["model_final.pth"]
     assert "(process 0: model_final.pth, process 1: none): it must be on a disk" in str(error.value)
+
+
+def test_a_process_without_a_whole_checkpoint_tells_the_others(configured, monkeypatch):
+    """Which would wait for it, if it raised an error alone."""
+    cfg = configured()
+    trained(cfg)
+    trainer = TADistillTrainer(configured("SOLVER.MAX_ITER", 4))
+    path = Path(cfg.OUTPUT_DIR) / "model_final.pth"
+    path.write_bytes(path.read_bytes()[:1000])
+    monkeypatch.setattr("detectron2.utils.comm.all_gather", lambda name: [name, "model_final.pth"])
+    with pytest.raises(ConfigError) as error:
+        trainer.resume_or_load(resume=True)
+    assert "(process 0: none is whole, process 1: model_final.pth)" in str(error.value)
 
 
 def test_scales_that_the_checkpoint_does_not_have_are_measured(configured):

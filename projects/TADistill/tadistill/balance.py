@@ -72,8 +72,10 @@ class GradientBalance(nn.Module):
             features_S: ``F_S^l``, what both were computed from.
         """
         its_turn = get_event_storage().iter % self._options.period == 0
-        if torch.is_grad_enabled() and (its_turn or self._is_first_step()):
-            self._measure(terms, sum(detection_losses.values()), list(features_S.values()))
+        if torch.is_grad_enabled():
+            if its_turn or self._is_first_step():
+                self._measure(terms, sum(detection_losses.values()), list(features_S.values()))
+            self._has_begun = True
         # A copy: the next measurement must not change what a backward pass still needs.
         scales = dict(zip(TERMS, self.scales.clone(), strict=True))
         scales = {name: scales[name] for name in terms}
@@ -85,15 +87,12 @@ class GradientBalance(nn.Module):
         self._has_begun = False
 
     def _is_first_step(self) -> bool:
-        """Whether nothing was measured before, in a training that this one goes on with neither.
+        """Whether nothing has been measured yet, neither here nor where this training goes on from.
 
-        A training's own first iteration is 0, which every period divides. But in a loop whose
-        storage starts elsewhere the terms would otherwise be silent for a while, or for ever.
+        A training begins at iteration 0, which every period divides, and is never asked. In a loop
+        whose storage begins elsewhere the terms would otherwise be silent for a while, or for ever.
         """
-        if self._has_begun:
-            return False
-        self._has_begun = True
-        return not self.scales.any().item()
+        return not self._has_begun and not self.scales.any().item()  # a GPU is waited for, once
 
     def _measure(
         self, terms: Mapping[str, Tensor], detection_loss: Tensor, features: Sequence[Tensor]

@@ -12,7 +12,7 @@ def unwrapped(model: nn.Module) -> nn.Module:
     while True:
         if isinstance(model, DistributedDataParallel):
             model = model.module
-        elif hasattr(model, COMPILED):
+        elif type(model).__name__ == "OptimizedModule":  # torch's own, which is private
             model = getattr(model, COMPILED)
         else:
             return model

@@ -22,6 +22,7 @@ class TADistillCheckpointer(DetectionCheckpointer):
             self._parsed_url_during_load = None
 
     def _load_model(self, checkpoint):
+        # The weights of a model that was compiled as a whole, for one that is not.
         compiled = f"{COMPILED}."
         weights = checkpoint["model"]
         of_compiled = bool(weights) and all(name.startswith(compiled) for name in weights)

@@ -33,9 +33,7 @@ class TrainingCheckpointer(TADistillCheckpointer):
                 optimizer's.
             OtherCheckpointError: if not all processes of a distributed training find the same one.
         """
-        last = self.get_checkpoint_file() if resume else ""
-        if resume:
-            _check_same(last, self.save_dir)
+        last = self._last_of_all_processes() if resume else ""
         if not last:
             return super().resume_or_load(path, resume=False)
         path = last
@@ -52,6 +50,25 @@ class TrainingCheckpointer(TADistillCheckpointer):
             ) from error
         finally:
             self._resumes = False
+
+    def _last_of_all_processes(self) -> str:
+        """Machines that do not share a folder would each train a model of its own."""
+        last, problem = "", None
+        try:
+            last = self.get_checkpoint_file()
+        except ConfigError as error:
+            problem = error
+        # What is wrong in one process is not raised before the others know: they would wait for it.
+        found = comm.all_gather(os.path.basename(last) or ("none is whole" if problem else "none"))
+        if len(set(found)) > 1:
+            listed = first_few([f"process {rank}: {name}" for rank, name in enumerate(found)])
+            raise OtherCheckpointError(
+                f"--resume: not all processes find the same checkpoint in OUTPUT_DIR "
+                f"{self.save_dir} ({listed}): it must be on a disk that all machines share"
+            )
+        if problem:
+            raise problem
+        return last
 
     def _load_file(self, filename: str) -> dict:
         checkpoint = super()._load_file(filename)
@@ -120,17 +137,6 @@ class TrainingCheckpointer(TADistillCheckpointer):
             named = super().get_checkpoint_file()
             paths = [named, *(path for path in paths if path != named)]
         return paths
-
-
-def _check_same(checkpoint: str, directory: str) -> None:
-    """Machines that do not share a folder would each train a model of its own."""
-    found = comm.all_gather(os.path.basename(checkpoint))
-    if len(set(found)) > 1:
-        listed = first_few([f"process {rank}: {name or 'none'}" for rank, name in enumerate(found)])
-        raise OtherCheckpointError(
-            f"--resume: not all processes find the same checkpoint in OUTPUT_DIR {directory} "
-            f"({listed}): it must be on a disk that all machines share"
-        )
 
 
 def _mismatch(incompatible) -> str:

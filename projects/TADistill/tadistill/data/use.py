@@ -23,8 +23,10 @@ class Use(NamedTuple):
 
     @classmethod
     def in_training(cls, cfg: CfgNode) -> "Use":
-        keeps_all = not cfg.DATALOADER.FILTER_EMPTY_ANNOTATIONS
-        return cls(scored=False, outlines=_outlines(cfg), without_boxes=keeps_all)
+        leaves_out = cfg.DATALOADER.FILTER_EMPTY_ANNOTATIONS
+        if cfg.MODEL.KEYPOINT_ON:  # by their number of keypoints, whatever else is said
+            leaves_out |= cfg.MODEL.ROI_KEYPOINT_HEAD.MIN_KEYPOINTS_PER_IMAGE > 0
+        return cls(scored=False, outlines=_outlines(cfg), without_boxes=not leaves_out)
 
     @classmethod
     def in_test(cls, cfg: CfgNode, without_boxes: bool = False) -> "Use":
