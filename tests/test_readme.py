@@ -51,6 +51,14 @@ def test_figures_of_results_are_those_of_the_pages_made_of_records():
     assert figures(text[first:last]) - made == set()
 
 
+def test_figures_of_costs_are_those_of_the_benchmark():
+    text = README.read_text()
+    first, last = text.index("### What a step costs"), text.index("### Does it hold?")
+    found = figures(text[first:last])
+    assert len(found) > 25
+    assert found - figures((PROJECT / "BENCHMARK.md").read_text()) == set()
+
+
 def test_table_of_the_demo_is_what_the_demo_wrote():
     table = (PROJECT / "recorded/demo/results.md").read_text().split("\n\n")[0]
     assert table.startswith("| | AP |")
