@@ -150,7 +150,7 @@ def test_validation_losses_do_not_wait_for_the_other_process(processes, teacher_
         assert all(losses["loss_tad_feature"] > 0 for losses in process.validated)
 
 
-def test_both_may_export_the_student(processes, run_dir, tmp_path):
+def test_both_may_export_the_student(processes, run_dir):
     assert processes[0].exported == processes[1].exported
     weights, config = processes[0].exported
     assert sorted(run_dir.glob("student*")) == [Path(weights), Path(config)]

@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+import yaml
 from tiny import plain_cfg
 
 README = Path(__file__).resolve().parents[1] / "README.md"
@@ -33,6 +34,12 @@ def test_files_that_the_readme_links_to_exist():
     assert files
     missing = [file for file in files if not (README.parent / file).exists()]
     assert not missing
+
+
+def test_config_of_the_papers_pair_is_the_one_that_it_names():
+    text = re.search(r"```yaml\n(.*?)```", README.read_text(), re.S).group(1)
+    file = README.parent / "configs/COCO/R_50_FPN_1x_from_R_101_FPN_3x.yaml"
+    assert yaml.safe_load(text) == yaml.safe_load(file.read_text())
 
 
 def figures(*texts):

@@ -174,7 +174,9 @@ def test_processes_that_find_other_checkpoints_are_refused(configured, monkeypat
     with pytest.raises(ConfigError) as error:
         trainer.resume_or_load(resume=True)
     assert exchanged == ["model_final.pth"]
-    assert "(process 0: model_final.pth, process 1: none): it must be on a disk" in str(error.value)
+    text = str(error.value)
+    assert text.startswith("--resume: not all processes find the same checkpoint in OUTPUT_DIR")
+    assert "(process 0: model_final.pth, process 1: none): it must be on a disk" in text
 
 
 def test_a_process_without_a_whole_checkpoint_tells_the_others(configured, monkeypatch):

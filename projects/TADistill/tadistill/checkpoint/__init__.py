@@ -1,13 +1,12 @@
 """Weights and checkpoints: read without running anything that is in them, written whole."""
 
 from .checkpointer import TADistillCheckpointer
-from .errors import OtherCheckpointError, UnreadableFileError, UnsafeFileError
+from .errors import UnreadableFileError, UnsafeFileError
 from .mismatch import describe_mismatch
 from .reading import read_checkpoint
 from .training import TrainingCheckpointer
 
 __all__ = [
-    "OtherCheckpointError",
     "TADistillCheckpointer",
     "TrainingCheckpointer",
     "UnreadableFileError",

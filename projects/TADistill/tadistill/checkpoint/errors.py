@@ -1,4 +1,4 @@
-"""Why a file of weights, or a checkpoint, was not read."""
+"""Why a weights file was not read."""
 
 import pickle
 
@@ -36,7 +36,3 @@ class UnsafeGlobal(pickle.UnpicklingError):
     def __init__(self, name: str):
         super().__init__(name)
         self.name = name
-
-
-class OtherCheckpointError(ConfigError):
-    """The processes of a distributed training would go on from other checkpoints."""

@@ -4,6 +4,8 @@ import logging
 import os
 import re
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 from detectron2.utils import comm
@@ -11,7 +13,7 @@ from detectron2.utils import comm
 from ..errors import ConfigError, first_few
 from ..files import written_whole
 from .checkpointer import TADistillCheckpointer
-from .errors import OtherCheckpointError, UnreadableFileError, UnsafeFileError
+from .errors import UnreadableFileError, UnsafeFileError
 from .mismatch import describe_mismatch
 
 logger = logging.getLogger(__name__)
@@ -29,14 +31,40 @@ class TrainingCheckpointer(TADistillCheckpointer):
         checkpoint alone, of which nothing is left out.
 
         Raises:
-            ConfigError: naming the checkpoint, if it is not a training's, or another model's or
-                optimizer's.
-            OtherCheckpointError: if not all processes of a distributed training find the same one.
+            ConfigError: naming ``--resume`` or ``MODEL.WEIGHTS`` and the file, if it cannot be
+                read, or if a checkpoint is not a training's, is another model's or optimizer's, or
+                is not the one that all processes of a distributed training find.
         """
-        last = self._last_of_all_processes() if resume else ""
-        if not last:
+        if resume:
+            with _naming("--resume"):
+                last = self._last_of_all_processes()
+                if last:
+                    return self._go_on_from(last)
+        with _naming("MODEL.WEIGHTS"):
             return super().resume_or_load(path, resume=False)
-        path = last
+
+    def _last_of_all_processes(self) -> str:
+        """:meth:`get_checkpoint_file`, the same in each: machines that do not share the folder
+        would each train a model of their own.
+        """
+        last, problem = "", None
+        try:
+            last = self.get_checkpoint_file()
+        except ConfigError as error:
+            problem = error
+        # What is wrong in one process is not raised before the others know: they would wait for it.
+        found = comm.all_gather(os.path.basename(last) or ("none is whole" if problem else "none"))
+        if len(set(found)) > 1:
+            listed = first_few([f"process {rank}: {name}" for rank, name in enumerate(found)])
+            raise ConfigError(
+                f"not all processes find the same checkpoint in OUTPUT_DIR {self.save_dir} "
+                f"({listed}): it must be on a disk that all machines share"
+            )
+        if problem:
+            raise problem
+        return last
+
+    def _go_on_from(self, path: str) -> dict:
         self._resumes = True
         try:
             return self.load(path)
@@ -50,25 +78,6 @@ class TrainingCheckpointer(TADistillCheckpointer):
             ) from error
         finally:
             self._resumes = False
-
-    def _last_of_all_processes(self) -> str:
-        """Machines that do not share a folder would each train a model of its own."""
-        last, problem = "", None
-        try:
-            last = self.get_checkpoint_file()
-        except ConfigError as error:
-            problem = error
-        # What is wrong in one process is not raised before the others know: they would wait for it.
-        found = comm.all_gather(os.path.basename(last) or ("none is whole" if problem else "none"))
-        if len(set(found)) > 1:
-            listed = first_few([f"process {rank}: {name}" for rank, name in enumerate(found)])
-            raise OtherCheckpointError(
-                f"--resume: not all processes find the same checkpoint in OUTPUT_DIR "
-                f"{self.save_dir} ({listed}): it must be on a disk that all machines share"
-            )
-        if problem:
-            raise problem
-        return last
 
     def _load_file(self, filename: str) -> dict:
         checkpoint = super()._load_file(filename)
@@ -137,6 +146,15 @@ class TrainingCheckpointer(TADistillCheckpointer):
             named = super().get_checkpoint_file()
             paths = [named, *(path for path in paths if path != named)]
         return paths
+
+
+@contextmanager
+def _naming(source: str) -> Iterator[None]:
+    """What asked for the file, in front of what is wrong with it."""
+    try:
+        yield
+    except ConfigError as error:
+        raise type(error)(f"{source}: {error}") from error
 
 
 def _mismatch(incompatible) -> str:

@@ -17,9 +17,8 @@ from detectron2.evaluation import COCOEvaluator, PascalVOCDetectionEvaluator
 from detectron2.utils import comm
 from torch.nn.parallel import DistributedDataParallel
 
-from ..checkpoint import OtherCheckpointError, TrainingCheckpointer
+from ..checkpoint import TrainingCheckpointer
 from ..data import ResumableLoader
-from ..errors import ConfigError
 from ..export import export_student
 from ..hooks import DistillationDecayHook
 from ..inheritance import inherit_from_teacher
@@ -122,12 +121,7 @@ class TADistillTrainer(DefaultTrainer):
 
     def resume_or_load(self, resume=True):
         resumed = resume and self.checkpointer.has_checkpoint()
-        try:
-            super().resume_or_load(resume)
-        except OtherCheckpointError:
-            raise
-        except ConfigError as e:
-            raise type(e)(f"{'--resume' if resumed else 'MODEL.WEIGHTS'}: {e}") from e
+        super().resume_or_load(resume)
         model = unwrapped(self._trainer.model)
         if resumed or getattr(model, "teacher", None) is None:  # there is none in a plain training
             return
