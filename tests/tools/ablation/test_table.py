@@ -4,6 +4,7 @@ import json
 import math
 
 import pytest
+from ablation.markdown import markdown_table
 from ablation.table import Spread, differences, gap_closed, load_table, spread
 from toy_records import record
 
@@ -13,6 +14,13 @@ from tadistill.errors import ConfigError
 @pytest.fixture
 def rows(recorded):
     return {row.name: row for row in load_table(recorded)}
+
+
+def write_taught(folder, name, ap, teacher, seed=0, **values):
+    """A record of a row that has a teacher."""
+    content = record(name, seed, ap, **values)
+    content["depends_on"]["MODEL.TADISTILL.TEACHER.WEIGHTS"] = teacher
+    (folder / f"{name}_{seed}.json").write_text(json.dumps(content))
 
 
 def test_mean_and_sample_standard_deviation(rows):
@@ -76,10 +84,29 @@ def test_rows_of_other_data_are_refused(recorded):
 
 def test_rows_of_another_teacher_are_refused(recorded):
     for name, teacher in (("more", "sha256:1"), ("other", "sha256:2")):
-        content = record(name, 0, 14.0)
-        content["depends_on"]["MODEL.TADISTILL.TEACHER.WEIGHTS"] = teacher
-        (recorded / f"{name}_0.json").write_text(json.dumps(content))
+        write_taught(recorded, name, 14.0, teacher)
     with pytest.raises(ConfigError, match=r"row 'other' has other MODEL.TADISTILL.TEACHER.WEIGHTS"):
+        load_table(recorded)
+
+
+def test_of_several_teachers_each_row_has_its_own(recorded):
+    write_taught(recorded, "teacher", 16.0, "sha256:1", evaluates_teacher=True, seed=None)
+    write_taught(recorded, "teacher_2", 20.0, "sha256:2", evaluates_teacher=True, seed=None)
+    write_taught(recorded, "of_first", 13.0, "sha256:1")
+    write_taught(recorded, "of_second", 15.0, "sha256:2")
+    rows = {row.name: row for row in load_table(recorded)}
+    # (13 - 10) / (16 - 10), (15 - 10) / (20 - 10); "all" has none, and is beside the first
+    assert rows["of_first"].gap_closed == pytest.approx(0.5)
+    assert rows["of_second"].gap_closed == pytest.approx(0.5)
+    assert rows["all"].gap_closed == pytest.approx(0.7)
+    assert rows["teacher_2"].is_teacher
+    assert "with each row's own teacher" in markdown_table(list(rows.values()))
+
+
+def test_a_teacher_that_is_none_of_the_evaluated_is_refused(recorded):
+    write_taught(recorded, "teacher", 16.0, "sha256:1", evaluates_teacher=True, seed=None)
+    write_taught(recorded, "other", 13.0, "sha256:2")
+    with pytest.raises(ConfigError, match=r"row 'other' has .* no row with evaluate_teacher"):
         load_table(recorded)
 
 

@@ -120,10 +120,12 @@ def legend(rows: Sequence[TableRow]) -> str:
         for m in (record["machine"] for record in records if not record["evaluates_teacher"])
     }
     iterations = sorted({record["iterations"] for record in records if "iterations" in record})
+    several = sum(row.is_teacher for row in rows) > 1
+    whose = ", with each row's own teacher" if several else ""
     return (
         f"{' or '.join(f'{i:,}' for i in iterations)} iterations. AP: mean ± sample standard "
         "deviation over n seeds. Over the baseline, over the defaults (`balance`): paired by "
-        "seed. Gap closed: (row - baseline) / (teacher - baseline). "
+        f"seed. Gap closed: (row - baseline) / (teacher - baseline){whose}. "
         f"On {'; '.join(machines)}."
     )
 

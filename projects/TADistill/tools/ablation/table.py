@@ -12,11 +12,11 @@ from tadistill.errors import ConfigError
 
 from .grid import Grid, load_grid
 from .record import SCORES, read_record
+from .teachers import check_teachers, evaluated_teachers, teacher_ap
 
 BASELINE = "baseline"
 DEFAULTS = "balance"  # the row that changes nothing
 PATIENT = "baseline_longer"  # for about the time that the defaults take
-TEACHER_WEIGHTS = "MODEL.TADISTILL.TEACHER.WEIGHTS"
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class TableRow:
             baseline.
         beside_defaults: AP over that of the row with the defaults, likewise.
         gap_closed: (row - baseline) / (teacher - baseline), of the mean AP over the seeds that
-            row and baseline both have; None where there is no gap.
+            row and baseline both have, and of the row's own teacher; None where there is no gap.
     """
 
     name: str
@@ -85,6 +85,7 @@ def load_table(records: Path, budget: str | None = None) -> list[TableRow]:
         by_row[record["row"]][record["seed"]] = record
     by_row = {name: dict(sorted(seeds.items())) for name, seeds in by_row.items() if seeds}
     check_alike(by_row, grid.neutral if grid else ())
+    check_teachers(by_row)
     titles = {name: row.title for name, row in grid.rows.items()} if grid else {}
     return summarised(by_row, titles)
 
@@ -120,15 +121,12 @@ def summarised(
         titles: by row; of other rows that of their records.
     """
     baseline, defaults = (aps_by_seed(by_row.get(name, {})) for name in (BASELINE, DEFAULTS))
-    teacher = next(
-        (r["scores"]["AP"] for seeds in by_row.values() for r in seeds.values() if _of_teacher(r)),
-        None,
-    )
+    teachers = evaluated_teachers(by_row)
     rows = []
     for name, seeds in by_row.items():
         of_row = list(seeds.values())
-        compared = name != BASELINE and not any(map(_of_teacher, of_row))
-        aps = aps_by_seed(seeds)
+        compared = name != BASELINE and not any(r["evaluates_teacher"] for r in of_row)
+        aps, teacher = aps_by_seed(seeds), teacher_ap(seeds, teachers)
         rows.append(
             TableRow(
                 name=name,
@@ -174,8 +172,7 @@ def gap_closed(
 
 
 def check_alike(by_row: Mapping[str, Mapping[int | None, dict]], neutral: Sequence[str]) -> None:
-    """The seeds of a row differ in their seed alone; all rows have the same data, and all that have
-    a teacher the same one.
+    """The seeds of a row differ in their seed alone, and all rows have the same data.
 
     Raises:
         ConfigError: naming the row and what differs.
@@ -189,8 +186,7 @@ def check_alike(by_row: Mapping[str, Mapping[int | None, dict]], neutral: Sequen
             if keys:
                 raise ConfigError(f"the seeds of row {name!r} differ in {', '.join(keys)}")
         for key, value in first.items():
-            of_all = key.startswith("annotations of ") or key == TEACHER_WEIGHTS
-            if of_all and shared.setdefault(key, value) != value:
+            if key.startswith("annotations of ") and shared.setdefault(key, value) != value:
                 raise ConfigError(f"row {name!r} has other {key} than the rows before it")
 
 
@@ -198,7 +194,3 @@ def grid_of(records: Sequence[dict]) -> Grid | None:
     """The grid that the last of the records names; None if it is gone."""
     path = REPO / records[-1]["grid"]
     return load_grid(path) if path.is_file() else None
-
-
-def _of_teacher(record: dict) -> bool:
-    return record["evaluates_teacher"]
