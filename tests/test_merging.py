@@ -104,6 +104,12 @@ class TestAFile:
         assert "'!!python/tuple'" in text
         assert "for a tuple, a list" in text
 
+    def test_with_a_whole_number_for_another_says_how_to_write_it(self, cfg, tmp_path):
+        path = write(tmp_path, "SOLVER: {BASE_LR: 1}\n")
+        assert "SOLVER.BASE_LR (a whole number has its point here" in refusal(
+            merge_file, cfg, path, "MY.KEY"
+        )
+
     def test_of_the_zoo_is_read_but_for_the_retinanets(self):
         """Detectron2's zoo has one YAML with a tag, and what is based on it."""
         folder = Path(model_zoo.get_config_file("Base-RCNN-FPN.yaml")).parent
@@ -132,6 +138,7 @@ class TestOverrides:
             (["NO_SUCH.KEY", 1], "NO_SUCH.KEY"),
             (["SOLVER.MAX_ITER", "many"], "SOLVER.MAX_ITER"),
             (["SOLVER.MAX_ITER"], "SOLVER.MAX_ITER"),
+            (["SOLVER.BASE_LR", "1"], "as in 0.0"),
             ([3, "MODEL.DEVICE"], "3"),
         ],
     )

@@ -12,7 +12,12 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from detectron2.config import get_cfg
 from tiny import plain_cfg
+
+from tadistill import add_tadistill_config
+from tadistill.merging import merge_file
+from tadistill.options import DistillationOptions
 
 README = Path(__file__).resolve().parents[1] / "README.md"
 PROJECT = README.parent / "projects/TADistill"
@@ -40,6 +45,19 @@ def test_config_of_the_papers_pair_is_the_one_that_it_names():
     text = re.search(r"```yaml\n(.*?)```", README.read_text(), re.S).group(1)
     file = README.parent / "configs/COCO/R_50_FPN_1x_from_R_101_FPN_3x.yaml"
     assert yaml.safe_load(text) == yaml.safe_load(file.read_text())
+
+
+def test_config_of_a_student_of_a_teacher_of_ones_own_is_one(tmp_path):
+    text = re.search(r"loads this. -->\n```yaml\n(.*?)```", README.read_text(), re.S).group(1)
+    cfg = get_cfg()
+    add_tadistill_config(cfg)
+    (tmp_path / "my_student.yaml").write_text(text)
+    (tmp_path / "configs").symlink_to(README.parent / "configs")
+    merge_file(cfg, str(tmp_path / "my_student.yaml"), "README.md")
+    DistillationOptions.from_cfg(cfg)
+    assert cfg.MODEL.META_ARCHITECTURE == "TADistillRCNN"
+    assert cfg.MODEL.ROI_HEADS.NUM_CLASSES == 3
+    assert max(cfg.SOLVER.STEPS) < cfg.SOLVER.MAX_ITER
 
 
 def figures(*texts):

@@ -55,7 +55,7 @@ def add_tadistill_config(cfg: CN) -> None:
 
     # L_feat, on the feature maps.
     _C.MODEL.TADISTILL.FEATURE = CN()
-    _C.MODEL.TADISTILL.FEATURE.WEIGHT = 1.0  # lambda_f; 0 switches the term off
+    _C.MODEL.TADISTILL.FEATURE.WEIGHT = 1.0  # lambda_f; 0.0 switches the term off
     # M, where the maps are compared: "gaussian" over each ground-truth box, or as others do: 1 in
     # each "box", 1 where an "anchor" fits a box (FGFI), 1 on the "whole" map.
     _C.MODEL.TADISTILL.FEATURE.MASK = "gaussian"

@@ -16,6 +16,7 @@ from .errors import ConfigError
 
 # What yacs raises at unknown keys, values of another type, and files that hold no mapping.
 _MERGE_ERRORS = (KeyError, ValueError, TypeError, AttributeError, AssertionError)
+_WHOLE_NUMBER = f"({float} vs. {int})"
 # And at YAML that refers to itself.
 _FILE_ERRORS = (yaml.YAMLError, OSError, RecursionError, *_MERGE_ERRORS)
 
@@ -49,7 +50,7 @@ def merge_file(cfg: CfgNode, path: str, source: str) -> None:
     except ConfigError:
         raise
     except _FILE_ERRORS as e:
-        raise ConfigError(f"{source}: {path} is not a config of Detectron2: {e}") from e
+        raise ConfigError(f"{source}: {path} is not a config of Detectron2: {e}{_advice(e)}") from e
 
 
 def merge_opts(cfg: CfgNode, opts: Sequence, source: str) -> None:
@@ -62,14 +63,19 @@ def merge_opts(cfg: CfgNode, opts: Sequence, source: str) -> None:
         cfg.merge_from_list(list(opts))
     except _MERGE_ERRORS as e:
         raise ConfigError(
-            f"{source} is {list(opts)!r}: {e}. It must be a list of keys and values, as in "
-            "MODEL.ROI_HEADS.NUM_CLASSES 20"
+            f"{source} is {list(opts)!r}: {e}{_advice(e)}. It must be a list of keys and values, "
+            "as in MODEL.ROI_HEADS.NUM_CLASSES 20"
         ) from e
 
 
 def is_address(path: str) -> bool:
     """Whether ``path`` is a URL of any scheme (``https``, ``detectron2``, ``catalog``…)."""
     return "://" in path
+
+
+def _advice(error: Exception) -> str:
+    """yacs takes no whole number where a key has another, and shows Python's classes for it."""
+    return " (a whole number has its point here, as in 0.0)" if _WHOLE_NUMBER in str(error) else ""
 
 
 def _check_plain(path: str, source: str, above: tuple[str, ...] = ()) -> None:

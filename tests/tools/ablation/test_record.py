@@ -107,5 +107,5 @@ def test_the_command_runs_one_row_again_wherever_the_data_are():
         "python projects/TADistill/tools/ablate.py --grid configs/g.yaml --rows all "
         '--budgets long --seeds 2 --register-coco d_train "$DATA/annotations/train.json" '
         '"$DATA/images" --register-coco d_val output/val.json "$DATA/images" '
-        "--output output/again --records output/again --opts MODEL.DEVICE cuda"
+        "--output output/again/g --records output/again/g --opts MODEL.DEVICE cuda"
     )

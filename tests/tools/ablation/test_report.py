@@ -182,6 +182,20 @@ def test_the_command_leaves_row_and_seed_open(fill_in):
     assert "--rows ROW \\\n    --seeds SEED" in command
 
 
+def test_the_command_has_the_data_where_the_page_about_them_puts_them(fill_in, recorded):
+    path = recorded / "all_0.json"
+    record = json.loads(path.read_text())
+    record["command"] += (
+        ' --register-coco bccd_val "$DATA/val.json" "$DATA/images" --register-coco mine a.json b'
+        " --output output/again --records output/again"
+    )
+    path.write_text(json.dumps(record))
+    command = fill_in("<!-- command: toy -->")
+    assert "bccd_val output/data/bccd/val.json output/data/BCCD_Dataset/BCCD/JPEGImages" in command
+    assert "mine a.json b" in command
+    assert "--output output/again/nowhere \\\n    --records output/again/nowhere\n" in command
+
+
 @pytest.mark.parametrize("kind", ["ap", "final", "gain", "gates"])
 def test_a_plot_is_drawn_and_shown(fill_in, recorded, kind):
     text = fill_in(f"<!-- plot: toy {kind} baseline all -->")

@@ -45,7 +45,8 @@ def commands_of(
             words += ["--seeds", str(run.seed)]
         for name, *paths in datasets:
             words += ["--register-coco", shlex.quote(name), *map(shown, paths)]
-        words += ["--output output/again --records output/again"]
+        folder = shlex.quote(f"output/again/{args.grid.stem}")
+        words += ["--output", folder, "--records", folder]
         if args.opts:
             words += ["--opts", *map(shlex.quote, args.opts)]
         return " ".join(words)

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+from colours import INK
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator
@@ -69,8 +70,8 @@ def _draw_scalars(
     curves = {name: by_row for name, by_row in curves.items() if any(by_row.values())}
     figure = Figure(figsize=(max(5 * len(curves), 7), 5))
     for place, (name, by_row) in enumerate(curves.items(), start=1):
-        heading, where = f"{title}: {names[name]}", (1, len(curves), place)
-        axes = new_axes(figure, heading, "iterations", ylabel, where)
+        where = (1, len(curves), place)
+        axes = new_axes(figure, names[name].capitalize(), "iterations", ylabel, where)
         axes.sharey(figure.axes[0])
         axes.set(**y)
         if axes.get_yscale() == "log":
@@ -80,7 +81,9 @@ def _draw_scalars(
         for row, found in by_row.items():
             if found:
                 _draw_mean(axes, found, styles[row], row.name)
-    figure.subplots_adjust(wspace=0.3)
+    figure.subplots_adjust(wspace=0.3, top=0.8)
+    left = figure.axes[0].get_position().x0
+    figure.suptitle(title, x=left, y=0.96, ha="left", fontweight="bold", color=INK)
     save(figure, path)
 
 

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 
 from .canvas import draw_teacher, new_axes, save, styles_of
 from .comparison import Comparison
+from .headings import short_heading
 from .overview import Setting
 from .table import BASELINE, DEFAULTS, TableRow, aps_by_seed, spread
 
@@ -50,7 +51,9 @@ def draw_comparison(path: Path, comparison: Comparison) -> None:
     columns, names = len(comparison.headings), [BASELINE, *comparison.names]
     figure = Figure(figsize=(2.5 + 3.5 * columns, 1.5 + 0.32 * len(names)))
     for place, heading in enumerate(comparison.headings, start=1):
-        axes = new_axes(figure, heading, "AP over the defaults", "", (1, columns, place), "x")
+        of_table = [row for (_, table), row in comparison.rows.items() if table == heading]
+        title, where = short_heading(of_table, heading), (1, columns, place)
+        axes = new_axes(figure, title, "AP over the defaults", "", where, "x")
         defaults = comparison.rows[DEFAULTS, heading]
         if defaults.gains:
             behind = [-gain for gain in defaults.gains.values()]

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping, Sequence
 
-from .command import TOOL
 from .comparison import Comparison
 from .overview import Setting, iterations_of
 from .record import SCORES
@@ -128,18 +127,6 @@ def legend(rows: Sequence[TableRow]) -> str:
         f"seed. Gap closed: (row - baseline) / (teacher - baseline){whose}. "
         f"On {'; '.join(machines)}."
     )
-
-
-def commands(rows: Sequence[TableRow]) -> str:
-    """What runs a row again: a command for any of them."""
-    trained = [row for row in rows if not row.is_teacher]
-    record = next(iter(trained[0].records.values()))
-    words = record["command"].split()
-    words[words.index("--rows") + 1] = "ROW"
-    words[words.index("--seeds") + 1] = "SEED"
-    assert TOOL in words
-    command = " ".join(words).replace(" --", " \\\n    --")
-    return f"```bash\n{command}\n```"
 
 
 def _ap(row: TableRow) -> str:

@@ -24,10 +24,12 @@ from typing import NamedTuple
 
 from tadistill.errors import ConfigError
 
+from .again import command_again
 from .bootstraps import bootstrap_table
 from .comparison import Comparison, compare
 from .dots import draw_comparison, draw_overview
-from .markdown import COLUMNS, commands, comparison_table, markdown_table, overview_table
+from .headings import heading_of
+from .markdown import COLUMNS, comparison_table, markdown_table, overview_table
 from .overview import Setting, load_setting
 from .plots import KINDS
 from .seeds import FORM, as_list, as_mean, seeds_of
@@ -68,7 +70,7 @@ def fill_table(words: Words, place: Place) -> str:
 
 
 def fill_command(words: Words, place: Place) -> str:
-    return commands(place.rows(words[0]))
+    return command_again(place.rows(words[0]))
 
 
 def fill_value(words: Words, place: Place) -> str:
@@ -101,7 +103,7 @@ def fill_plot(words: Words, place: Place) -> str:
     file_name = "_".join(filter(None, [budget, kind, *names])) + ".png"
     path = place.records / name / "plots" / file_name
     if place.draw:
-        KINDS[kind].draw(path, rows, f"{name}, {budget}" if budget else name)
+        KINDS[kind].draw(path, rows, heading_of(rows, table))
     return place.shown(path, f"{kind}: {table}")
 
 

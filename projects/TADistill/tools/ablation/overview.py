@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from tadistill.errors import ConfigError
 
-from .table import BASELINE, DEFAULTS, PATIENT, TableRow, aps_by_seed, differences, grid_of
+from .headings import title_of
+from .table import BASELINE, DEFAULTS, PATIENT, TableRow, aps_by_seed, differences
 
 
 @dataclass(frozen=True)
@@ -61,9 +62,8 @@ def load_setting(
     if longer is not None:
         patient = next((row for row in longer if row.name == BASELINE), None)
     baseline = by_name[BASELINE]
-    grid = grid_of(list(baseline.records.values()))
     return Setting(
-        title=grid.title if grid else name,
+        title=title_of([baseline], name),
         teacher=next((row for row in rows if row.is_teacher), None),
         baseline=baseline,
         distilled=by_name[DEFAULTS],

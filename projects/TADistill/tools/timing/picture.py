@@ -20,8 +20,9 @@ DIFFERENCE, ALL = "c - (a + b)", "all of ours"
 
 
 def draw_growth(axes: dict, path: Path) -> None:
-    """One panel an axis, both scales logarithmic: milliseconds of each part, forward and backward
-    together, of all of ours, and what c takes above a + b, with its quartiles.
+    """One panel an axis: milliseconds of each part, forward and backward together, of all of ours,
+    and what c takes above a + b, with its quartiles. Both scales are logarithmic, that of the
+    milliseconds but for what is near zero: c - (a + b), of two large times, can be below.
 
     Args:
         axes: ``axes`` of ``growth.json``.
@@ -46,16 +47,18 @@ def _draw_axis(panel, name: str, points: list[dict]) -> None:
         if any(seconds):
             panel.plot(sizes, [1e3 * s for s in seconds], color=COLOURS[part], label=part)
     panel.plot(sizes, [1e3 * p["ours"] for p in points], color=INK, linewidth=2.5, label=ALL)
-    above = [p for p in points if p[DIFFERENCE]["q1"] > 0]  # on a logarithmic scale
-    middle = [1e3 * p[DIFFERENCE]["median"] for p in above]
+    middle = [1e3 * p[DIFFERENCE]["median"] for p in points]
     spread = [
-        [1e3 * abs(p[DIFFERENCE]["median"] - p[DIFFERENCE][q]) for p in above] for q in ("q1", "q3")
+        [1e3 * abs(p[DIFFERENCE]["median"] - p[DIFFERENCE][q]) for p in points]
+        for q in ("q1", "q3")
     ]
-    panel.errorbar(
-        [p["size"] for p in above], middle, spread, fmt="o", color=INK, capsize=3, label=DIFFERENCE
-    )
-    panel.set(xscale="log", yscale="log", xlabel=name, ylabel="ms a step")
+    panel.errorbar(sizes, middle, spread, fmt="o", color=INK, capsize=3, label=DIFFERENCE)
+    panel.axhline(0, color=INK, linewidth=0.8)
+    panel.set(xscale="log", xlabel=name, ylabel="ms a step")
+    panel.set_yscale("symlog", linthresh=1)
+    panel.yaxis.set_major_formatter("{x:g}")
     panel.set_xticks(sizes, [str(size) for size in sizes])
+    panel.margins(y=0.08)
     panel.minorticks_off()
     panel.grid(color="#E4E4E4")
 
