@@ -194,7 +194,10 @@ class TestMeasuring:
             assert same_tensors(measured, plain)
 
     def test_does_not_happen_at_a_weight_of_zero(self, teacher_files, monkeypatch):
-        model = distilled(teacher_files, weight=0.0)
+        model = distilled(teacher_files)
+        losses_of(model)
+        assert model.balance_scales
+        model.distillation_weight = 0.0
         monkeypatch.setattr(GradientBalance, "forward", None)
         losses, _ = losses_of(model)
         assert losses["loss_tad_feature"] == 0

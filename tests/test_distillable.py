@@ -4,8 +4,8 @@ from detectron2.modeling import ROI_HEADS_REGISTRY, StandardROIHeads
 from tiny import build, plain_cfg
 from torch import nn
 
-from tadistill.box_head import run_box_head
-from tadistill.distillable import why_not_distillable
+from tadistill.box_head import roi_losses, run_box_head
+from tadistill.distillable import why_not_distillable, why_not_trainable
 
 
 def heads(*opts):
@@ -66,6 +66,14 @@ def test_heads_with_a_forward_of_their_own_until_they_register_it():
     reason = why_not_distillable(roi_heads)
     assert "HeadsWithAForward has a _forward_box of its own" in reason
     assert "register run_box_head" in reason
-    own = lambda roi_heads, features, proposals: None  # noqa: E731
+    own = lambda roi_heads, *inputs: None  # noqa: E731
     run_box_head.register(HeadsWithAForward, own)
     assert why_not_distillable(roi_heads) is None
+    reason = why_not_trainable(roi_heads)
+    assert "run_box_head is registered for HeadsWithAForward, but not roi_losses" in reason
+    roi_losses.register(HeadsWithAForward, own)
+    assert why_not_trainable(roi_heads) is None
+
+
+def test_standard_heads_have_their_losses():
+    assert why_not_trainable(heads()) is None

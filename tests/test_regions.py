@@ -62,6 +62,12 @@ def test_an_image_without_ground_truth():
     assert regions.foreground.tolist() == [False, False, True]
 
 
+def test_heads_that_do_not_copy_whom_a_region_is_matched_to():
+    gt_boxes = Boxes(torch.rand(1, 4))
+    regions = Regions.of([sampled([[0, 0, 9, 9]], [1], gt_boxes=gt_boxes)], num_classes=K)
+    assert regions.gt_index is None
+
+
 def test_no_regions():
     regions = Regions.of([sampled([], []), sampled([], [])], num_classes=K)
     assert regions.proposals.shape == regions.gt_boxes.shape == (0, 4)

@@ -94,6 +94,18 @@ def test_of_another_shape_are_named_with_both_shapes(model, tmp_path):
     assert "Not in the file" not in text
 
 
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_of_a_training_that_diverged_are_refused(model, tmp_path, value):
+    name = "roi_heads.box_predictor.cls_score.bias"
+    broken = state()[name].clone()
+    broken[1] = value
+    path = write(tmp_path / "model.pth", {**state(), name: broken})
+    assert message(model, path) == (
+        f"{KEY}: {path} has values that are not finite in 1 tensors, as a training that has "
+        f"diverged leaves them: {name}"
+    )
+
+
 def test_in_a_missing_file(model, tmp_path):
     assert f"{KEY}: there is no file {tmp_path}/no.pth" in message(model, tmp_path / "no.pth")
 

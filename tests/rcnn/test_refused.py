@@ -1,7 +1,7 @@
 """What cannot be distilled is refused when the model is built."""
 
 import pytest
-from distilled import check_gradients, distilled
+from distilled import INSTANCE_GATE, check_gradients, distilled
 from tiny import batch, save_teacher, source, step, student_cfg, teacher_cfg, term_weights
 
 from tadistill import TADistillRCNN
@@ -38,6 +38,21 @@ class TestWhatCannotBeDistilled:
             distilled(teacher_files, *opts)
         levels = ("MODEL.TADISTILL.FEATURE.LEVELS", ["p2", "p4"])
         step(distilled(teacher_files, *opts, *levels), batch())
+
+    def test_an_instance_gate_without_whom_a_region_is_matched_to(self, teacher_files, monkeypatch):
+        """Of ROI heads that label proposals in their own way: known in the first step alone."""
+        model = distilled(teacher_files, *INSTANCE_GATE)
+        as_it_is = model.roi_heads.label_and_sample_proposals
+
+        def without_index(proposals, targets):
+            sampled = as_it_is(proposals, targets)
+            for instances in sampled:
+                instances.remove("gt_index")
+            return sampled
+
+        monkeypatch.setattr(model.roi_heads, "label_and_sample_proposals", without_index)
+        with pytest.raises(ConfigError, match="do not copy the ground truth's field gt_index"):
+            step(model, batch())
 
     def test_a_level_that_the_student_does_not_have(self, teacher_files):
         with pytest.raises(ConfigError, match=r"FEATURE\.LEVELS names \['p7'\]"):

@@ -1,7 +1,13 @@
 """The weight w(t), and the gates' shares."""
 
-from distilled import INSTANCE_GATE, distilled
+from distilled import INSTANCE_GATE, check_gradients, distilled
 from tiny import batch, build, same_tensors, step, student_cfg
+
+HEADS_WITHOUT_P2 = (
+    *("MODEL.RPN.IN_FEATURES", ["p3", "p4", "p5", "p6"]),
+    *("MODEL.ANCHOR_GENERATOR.SIZES", [[28], [36], [64], [96]]),
+    *("MODEL.ROI_HEADS.IN_FEATURES", ["p3", "p4", "p5"]),
+)
 
 
 class TestTheWeight:
@@ -18,6 +24,22 @@ class TestTheWeight:
     def test_is_not_missed_without_a_teacher(self, tadistill_log):
         step(build(student_cfg(None)), batch())
         assert not tadistill_log.records
+
+
+class TestAtAWeightOfZero:
+    """What another step reaches by the feature term alone has a gradient, for DDP's sake."""
+
+    def test_every_parameter_has_a_gradient(self, teacher_files):
+        model = distilled(teacher_files, *HEADS_WITHOUT_P2)
+        for model.distillation_weight in (1.0, 0.0):
+            step(model, batch())
+            check_gradients(model)
+
+    def test_levels_that_no_head_reads_have_a_gradient_of_zero(self, teacher_files):
+        model = distilled(teacher_files, *HEADS_WITHOUT_P2, weight=0.0)
+        step(model, batch())
+        assert not model.backbone.fpn_output2.weight.grad.any()
+        assert model.backbone.fpn_output3.weight.grad.any()
 
 
 def test_gate_shares_are_detached_scalars_between_zero_and_one(teacher_files):

@@ -1,7 +1,8 @@
 """One interface to any model's box head: "what do you say of these proposals?"
 
-A project with ROI heads of its own registers the two functions for them. They must have one
-``box_predictor`` with Detectron2's ``box2box_transform``, ``num_classes`` and ``smooth_l1_beta``::
+A project with ROI heads of its own registers the two functions for them, of a teacher the first
+alone. They must have one ``box_predictor``, a ``FastRCNNOutputLayers`` of Detectron2 or of a class
+below it::
 
     @run_box_head.register(MyROIHeads)
     def _(roi_heads, features, proposals): ...

@@ -1,13 +1,13 @@
 """Whether a student can be distilled, and by this teacher: said when the model is built."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from detectron2.modeling import GeneralizedRCNN
 from detectron2.modeling.roi_heads import FastRCNNOutputLayers, StandardROIHeads
 from torch import nn
 
 from .balance import NOTHING_TO_MEASURE
-from .box_head import run_box_head
+from .box_head import roi_losses, run_box_head
 from .errors import ConfigError
 from .options import DistillationOptions
 
@@ -30,7 +30,7 @@ def check_pair(
             'the teacher has no RPN, so MODEL.TADISTILL.PROPOSALS.SOURCE must be "student", not '
             f"{options.sharing.source!r}"
         )
-    problem = why_not_distillable(student.roi_heads)
+    problem = why_not_distillable(student.roi_heads) or why_not_trainable(student.roi_heads)
     if problem:
         raise ConfigError(f"the student cannot be distilled: {problem}")
     if getattr(student.roi_heads, "train_on_pred_boxes", False):
@@ -71,6 +71,18 @@ def check_balance(student: GeneralizedRCNN) -> None:
         raise ConfigError(NOTHING_TO_MEASURE)
 
 
+def why_not_trainable(roi_heads: nn.Module) -> str | None:
+    """What keeps the losses of a student's ROI heads from being known, likewise: those of a class
+    above one whose box head is registered are not its own.
+    """
+    if issubclass(_registered_for(roi_losses, roi_heads), _registered_for(run_box_head, roi_heads)):
+        return None
+    return (
+        f"run_box_head is registered for {type(roi_heads).__name__}, but not roi_losses, which a "
+        "student needs too (tadistill/box_head.py)"
+    )
+
+
 def why_not_distillable(roi_heads: nn.Module) -> str | None:
     """What keeps these ROI heads from taking part, as an error message; None if nothing does."""
     name = type(roi_heads).__name__
@@ -98,3 +110,8 @@ def why_not_distillable(roi_heads: nn.Module) -> str | None:
                     "register run_box_head and roi_losses for it (tadistill/box_head.py)"
                 )
     return None
+
+
+def _registered_for(function: Callable, roi_heads: nn.Module) -> type:
+    """The class by which a ``singledispatch`` function knows these ROI heads."""
+    return next(known for known in type(roi_heads).__mro__ if known in function.registry)

@@ -15,6 +15,7 @@ from . import gates
 from .adapters import Adapters
 from .box_coding import class_deltas, encode_boxes
 from .box_head import BoxHeadOutputs
+from .errors import ConfigError
 from .ground_truth import padded_gt_boxes
 from .levels import LevelPair
 from .normalizers import mask_normalizers
@@ -90,6 +91,12 @@ def _instance_gate(
     head_T: BoxHeadOutputs,
     gt_instances: Sequence[Instances],
 ) -> Tensor:
+    if regions.gt_index is None:
+        raise ConfigError(
+            "MODEL.TADISTILL.FEATURE.GATE is 'instance', but the student's ROI heads do not copy "
+            "the ground truth's field gt_index to the proposals that they sample, as Detectron2's "
+            "label_and_sample_proposals copies all gt_* fields; copy it, or set the gate to 'none'"
+        )
     return gates.instance_gate(
         head_S.logits,
         head_T.logits,

@@ -214,13 +214,23 @@ class TADistillRCNN(GeneralizedRCNN):
         return self.distillation_weight
 
     def _silent_losses(self, losses: dict[str, Tensor]) -> dict[str, Tensor]:
-        """The terms of any other step, all zero but with a graph. The adapters are in it: the
-        ranks of a distributed training expect a gradient of every parameter at every step.
+        """The terms of any other step, all zero but with a graph. What other steps reach by the
+        feature term alone is in it, the adapters and levels that no head reads: the ranks of a
+        distributed training expect a gradient of every parameter at every step.
         """
         self._gate_shares, self._balance_scales = HostScalars(), HostScalars()
-        graph = [*losses.values(), *(p.sum() for p in self.adapters.parameters())]
+        parameters = [*self.adapters.parameters()]
+        if not self._heads_read_levels():
+            parameters += self.backbone.parameters()
+        graph = [*losses.values(), *(p.sum() for p in parameters)]
         zero = 0.0 * sum(graph)
         return {f"loss_tad_{name}": zero for name in self._options.weights}
+
+    def _heads_read_levels(self) -> bool:
+        """Whether RPN and box head read all levels that the feature term compares."""
+        rpn = getattr(self.proposal_generator, "in_features", ())
+        box_head = getattr(self.roi_heads, "box_in_features", ())
+        return self._levels.keys() <= {*rpn, *box_head}
 
     def _visualize(self, batched_inputs: list[dict], proposals: SharedProposals) -> None:
         if self.vis_period > 0 and get_event_storage().iter % self.vis_period == 0:

@@ -18,14 +18,14 @@ class Regions:
             in an image without ground truth).
         gt_classes: (R,), ``y_i`` in [0, K], K for background.
         gt_index: (R,), which of the batch's ground-truth boxes ``b_i`` is; for background
-            anything.
+            anything. None if ROI heads that label proposals in their own way did not copy it.
         foreground: (R,) bool, ``y_i < K``.
     """
 
     proposals: Tensor
     gt_boxes: Tensor
     gt_classes: Tensor
-    gt_index: Tensor
+    gt_index: Tensor | None
     foreground: Tensor
 
     @classmethod
@@ -41,11 +41,15 @@ class Regions:
             proposals=torch.cat([s.proposal_boxes.tensor for s in sampled]),
             gt_boxes=torch.cat([_field(s, "gt_boxes", s.proposal_boxes).tensor for s in sampled]),
             gt_classes=gt_classes,
-            gt_index=torch.cat(
-                [_field(s, "gt_index", torch.zeros_like(s.gt_classes)) for s in sampled]
-            ),
+            gt_index=_gt_index(sampled),
             foreground=gt_classes < num_classes,
         )
+
+
+def _gt_index(sampled: Sequence[Instances]) -> Tensor | None:
+    if any(s.has("gt_boxes") and not s.has("gt_index") for s in sampled):
+        return None
+    return torch.cat([_field(s, "gt_index", torch.zeros_like(s.gt_classes)) for s in sampled])
 
 
 def _field(instances: Instances, name: str, default):

@@ -5,7 +5,7 @@ is evaluated as noise.
 import logging
 
 from detectron2.utils.file_io import PathManager
-from torch import nn
+from torch import Tensor, nn
 
 from .checkpoint import TADistillCheckpointer, describe_mismatch
 from .errors import ConfigError
@@ -42,7 +42,8 @@ def load_all_weights(model: nn.Module, path: str, key: str, advice: str = "") ->
     Raises:
         ConfigError: naming ``key``, the file and the keys, if the file is missing or
             unreadable or could run code (``UnsafeFileError``), or lacks a tensor of the model,
-            or has it in another shape, or has more of the same parts than the model.
+            or has it in another shape or with values that are not finite, or has more of the
+            same parts than the model.
     """
     try:
         local_path = PathManager.get_local_path(path)
@@ -67,9 +68,19 @@ def load_all_weights(model: nn.Module, path: str, key: str, advice: str = "") ->
             f"{key}: {path} does not fill the model that its config describes.\n"
             f"{problems}\n{advice}"
         )
+    broken = [name for name, tensor in model.state_dict().items() if not _is_finite(tensor)]
+    if broken:
+        raise ConfigError(
+            f"{key}: {path} has values that are not finite in {len(broken)} tensors, as a training "
+            f"that has diverged leaves them: {', '.join(broken[:8])}"
+        )
     logging.getLogger(__name__).info(
         "%s: all %d tensors of the model come from %s", key, len(model.state_dict()), path
     )
+
+
+def _is_finite(tensor: Tensor) -> bool:
+    return bool(tensor.isfinite().all())
 
 
 def _problems(incompatible) -> str:
