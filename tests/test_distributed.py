@@ -174,4 +174,5 @@ def test_a_run_is_written_over_by_none_of_them_and_resumed_once(processes, run_d
         refused, resumed = process.claims
         assert f"OUTPUT_DIR {run_dir} holds a run already" in refused
         assert resumed is None
-    assert [path.name for path in run_dir.glob("config*")] == ["config_before_resume_1.yaml"]
+    kept = sorted(path.name for path in run_dir.glob("config*"))
+    assert kept == ["config.yaml", "config_before_resume_1.yaml"]

@@ -3,6 +3,7 @@
 import os
 import pickle
 import shutil
+from collections import deque
 from pathlib import Path
 
 import pytest
@@ -136,6 +137,25 @@ def test_the_newest_is_resumed_from_where_none_is_named(tmp_path):
 def test_without_any_checkpoint_a_training_begins(tmp_path):
     assert resume(tmp_path) is None
     assert resume(tmp_path / "not there yet") is None
+
+
+def test_a_state_that_could_not_be_read_again_is_refused_before_the_training(tmp_path):
+    TrainingCheckpointer(model(0), str(tmp_path), counter=Counter([1.5, "a"])).check_states()
+    checkpointer = TrainingCheckpointer(model(0), str(tmp_path), counter=Counter(deque([1])))
+    with pytest.raises(ConfigError, match=r"its own checkpoints: .* asks for collections\.deque"):
+        checkpointer.check_states()
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [("detectorn2://R-50.pkl", "there is no file"), ("http://localhost:9/R-50.pkl", "be had")],
+)
+def test_weights_to_start_from_that_cannot_be_had_are_named(tmp_path, path, message):
+    with pytest.raises(ConfigError, match=r"MODEL\.WEIGHTS: ") as error:
+        TrainingCheckpointer(model(0), str(tmp_path)).resume_or_load(path, resume=True)
+    assert path in str(error.value)
+    assert message in str(error.value)
 
 
 def test_no_whole_checkpoint_is_an_error_that_names_them(tmp_path):

@@ -96,6 +96,21 @@ def test_a_data_set_that_is_no_coco_file_is_not_examined():
     assert examine_annotations("DATASETS.TRAIN", "lvis_like", Use(scored=False)) is None
 
 
+def test_lvis_is_not_scored():
+    MetadataCatalog.get("lvis_like").json_file = "/nowhere/lvis.json"
+    MetadataCatalog.get("lvis_like").evaluator_type = "lvis"
+    with pytest.raises(ConfigError, match="is an LVIS data set, which COCO's evaluation cannot"):
+        examine_annotations("DATASETS.TEST", "lvis_like", Use(scored=True))
+
+
+def test_images_of_records_with_whole_paths_are_not_looked_for(content, tmp_path):
+    """A project's own function need not say where its images lie."""
+    path = tmp_path / "own.json"
+    path.write_text(json.dumps(content))
+    MetadataCatalog.get("own").set(json_file=str(path), evaluator_type="coco")
+    assert "6 images" in examine_annotations("DATASETS.TRAIN", "own", Use(scored=False)).text
+
+
 class TestIsRefused:
     @pytest.mark.parametrize("scored", [False, True])
     def test_a_missing_image_file(self, content, refusal, coco_files, scored):

@@ -71,6 +71,43 @@ def test_a_dataset_that_cannot_be_read(cfg, tmp_path, coco_files):
     assert "JSONDecodeError" in text
 
 
+class TestADataSetOfAnotherFormat:
+    """Detectron2 reads it at its evaluation, which is after the last step."""
+
+    @pytest.fixture
+    def voc_like(self, cfg, coco_files):
+        records = [{"file_name": str(path)} for path in sorted(coco_files.images.iterdir())]
+        DatasetCatalog.register("voc_like", lambda: records)
+        MetadataCatalog.get("voc_like").thing_classes = ["blue", "green", "red"]
+        cfg.DATASETS.TEST = ("voc_like",)
+        return records
+
+    def test_that_is_sound(self, cfg, voc_like):
+        assert len(voc_like) > 1
+        check_before_training(cfg)
+
+    def test_whose_images_are_not_there(self, cfg, voc_like):
+        voc_like[1] = {"file_name": "/nowhere/1.png"}
+        text = refusal(cfg)
+        assert f"DATASETS.TEST: 1 of the {len(voc_like)} image files of voc_like are not" in text
+        assert "(/nowhere/1.png)" in text
+
+    def test_that_cannot_be_read(self, cfg):
+        def broken():
+            raise FileNotFoundError("ImageSets/Main/test.txt")
+
+        DatasetCatalog.register("voc_like", broken)
+        MetadataCatalog.get("voc_like").thing_classes = ["blue", "green", "red"]
+        cfg.DATASETS.TEST = ("voc_like",)
+        assert "DATASETS.TEST: voc_like cannot be read from voc_like: FileNotF" in refusal(cfg)
+
+
+@pytest.mark.parametrize("batch", [0, -2])
+def test_a_batch_of_nothing(cfg, batch):
+    cfg.SOLVER.IMS_PER_BATCH = batch
+    assert f"SOLVER.IMS_PER_BATCH is {batch}; it must be 1 or more" in refusal(cfg)
+
+
 def test_a_gpu_that_is_not_there(cfg, monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     cfg.MODEL.DEVICE = "cuda"

@@ -99,6 +99,15 @@ def test_mixed_precision_may_be_switched_on(configured):
     assert trainer.start_iter == 2
 
 
+@pytest.mark.parametrize("schedule", ["WarmupMultiStepLR", "WarmupCosineLR"])
+def test_a_length_below_what_is_done_ends_the_training(configured, tmp_path, schedule):
+    schedule = ("SOLVER.LR_SCHEDULER_NAME", schedule)
+    trained(configured(*schedule))
+    (tmp_path / "run/student_final.pth").unlink()
+    resumed(configured(*schedule, "SOLVER.MAX_ITER", 1)).train()
+    assert (tmp_path / "run/student_final.pth").exists()
+
+
 def test_without_a_change_nothing_is_said_and_all_is_the_checkpoints(configured, tadistill_log):
     first = trained(configured())
     trainer = resumed(configured())

@@ -1,5 +1,9 @@
 """One run a directory, and nothing of an earlier one lost."""
 
+import errno
+import subprocess
+import sys
+
 import pytest
 from detectron2.config import get_cfg
 
@@ -42,7 +46,8 @@ def test_a_run_is_not_written_over(cfg, directory, trace):
     text = str(error.value)
     assert f"OUTPUT_DIR {directory}" in text
     assert trace in text
-    assert "--resume" in text
+    can_go_on = trace != "metrics.json"
+    assert ("--resume" in text) is can_go_on
     assert (directory / trace).read_text() == "old"
 
 
@@ -58,9 +63,61 @@ def test_a_resumed_run_keeps_every_config_it_was_run_with(cfg, directory):
     for content in ("first", "second", "third"):
         (directory / "config.yaml").write_text(content)
         claim_run_directory(cfg, resume=True)
-        assert not (directory / "config.yaml").exists()
+        # It may be the --config-file, which Detectron2 reads once more for the log.
+        assert (directory / "config.yaml").read_text() == content
     kept = sorted(directory.glob("config_before_resume_*.yaml"))
     assert [path.read_text() for path in kept] == ["first", "second", "third"]
+
+
+def test_a_config_that_was_written_by_hand_is_kept(cfg, directory):
+    (directory / "config.yaml").write_text("# mine")
+    claim_run_directory(cfg, resume=False)
+    assert (directory / "config_before_start_1.yaml").read_text() == "# mine"
+
+
+class TestATrainingThatIsAtWork:
+    OTHER = """
+import sys
+from detectron2.config import get_cfg
+from tadistill.engine import claim_run_directory
+
+cfg = get_cfg()
+cfg.OUTPUT_DIR = sys.argv[1]
+claim_run_directory(cfg, resume=False)
+print("claimed", flush=True)
+sys.stdin.read()
+"""
+
+    @pytest.fixture
+    def other(self, directory):
+        """Another process that has the folder, until its input ends."""
+        command = [sys.executable, "-c", self.OTHER, str(directory)]
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+        with subprocess.Popen(command, **pipes) as process:
+            assert process.stdout.readline() == "claimed\n"
+            yield process
+            process.kill()
+
+    @pytest.mark.parametrize("resume", [True, False])
+    def test_keeps_the_folder_to_itself_until_it_ends(self, cfg, directory, other, resume):
+        with pytest.raises(ConfigError) as error:
+            claim_run_directory(cfg, resume)
+        assert f"OUTPUT_DIR {directory} is that of a training that is at work" in str(error.value)
+        other.kill()
+        other.wait()
+        claim_run_directory(cfg, resume)
+
+    def test_may_claim_its_own_again(self, cfg):
+        claim_run_directory(cfg, resume=False)
+        claim_run_directory(cfg, resume=True)
+
+    def test_on_a_disk_without_locks_goes_on(self, cfg, monkeypatch, tadistill_log):
+        def without_locks(*args):
+            raise OSError(errno.ENOLCK, "No locks available")
+
+        monkeypatch.setattr("fcntl.lockf", without_locks)
+        claim_run_directory(cfg, resume=False)
+        assert "is not locked" in tadistill_log.text
 
 
 @pytest.mark.parametrize("resume", [True, False])

@@ -10,14 +10,16 @@ import torch
 from detectron2.engine import HookBase
 from detectron2.engine.hooks import PeriodicCheckpointer
 from detectron2.evaluation import COCOEvaluator, PascalVOCDetectionEvaluator
+from detectron2.modeling import META_ARCH_REGISTRY
 from detectron2.utils.env import seed_all_rng
 from tiny import clone, plain_cfg, same_tensors, student_cfg
 
-from tadistill import DistillationDecayHook, add_tadistill_config
+from tadistill import DistillationDecayHook, TADistillRCNN, add_tadistill_config
 from tadistill.checkpoint import TrainingCheckpointer
 from tadistill.data import register_coco
 from tadistill.engine import TADistillTrainer
 from tadistill.engine.nonfinite import explain_nonfinite
+from tadistill.engine.teacher_classes import has_teacher
 from tadistill.engine.trainer import ExportHook
 from tadistill.errors import ConfigError
 
@@ -224,6 +226,22 @@ def test_a_plain_detector_trains_too_without_the_hook_of_the_decay(cfg, tmp_path
     trainer.train()
     student = torch.load(tmp_path / "plain" / "student_final.pth")["model"]
     assert same_tensors(student, clone(trainer.model.state_dict()))
+
+
+def test_a_class_below_ours_is_distilled_and_exported_as_ours_is(cfg, tmp_path):
+    class OwnRCNN(TADistillRCNN):
+        pass
+
+    META_ARCH_REGISTRY.register(OwnRCNN)
+    try:
+        cfg.MODEL.META_ARCHITECTURE = "OwnRCNN"
+        assert has_teacher(cfg)
+        trainer, seen = train(cfg)
+    finally:
+        META_ARCH_REGISTRY._obj_map.pop("OwnRCNN")
+    assert isinstance(trainer.model, OwnRCNN)
+    assert seen[-1][1] < seen[0][1] == 1
+    assert "OwnRCNN" not in (tmp_path / "run" / "student_final.yaml").read_text()
 
 
 def test_hooks_are_each_there_once_before_the_writers(cfg):

@@ -10,6 +10,7 @@ from detectron2.config import CfgNode, get_cfg
 from detectron2.utils import comm
 from torch import nn
 
+from .architecture import is_distilled
 from .backbones import TIMM_FPN, without_timm_weights
 from .files import written_whole
 from .parallel import unwrapped
@@ -34,8 +35,8 @@ def student_config(cfg: CfgNode) -> CfgNode:
         del cfg[training]
     student = _difference(cfg, get_cfg())
     student.setdefault("MODEL", CfgNode())
-    if student.MODEL.get("META_ARCHITECTURE") == "TADistillRCNN":
-        del student.MODEL["META_ARCHITECTURE"]
+    if is_distilled(cfg):
+        student.MODEL.pop("META_ARCHITECTURE", None)
     student.VERSION = cfg.VERSION
     return student
 

@@ -4,10 +4,9 @@ is evaluated as noise.
 
 import logging
 
-from detectron2.utils.file_io import PathManager
 from torch import Tensor, nn
 
-from .checkpoint import TADistillCheckpointer, describe_mismatch
+from .checkpoint import TADistillCheckpointer, describe_mismatch, fetched
 from .errors import ConfigError
 
 # Parts of which a model that fits the file has all.
@@ -45,15 +44,9 @@ def load_all_weights(model: nn.Module, path: str, key: str, advice: str = "") ->
             or has it in another shape or with values that are not finite, or has more of the
             same parts than the model.
     """
-    try:
-        local_path = PathManager.get_local_path(path)
-    except Exception as e:  # each path handler has its own: network, permission, unknown scheme
-        raise ConfigError(f"{key}: {path} cannot be had: {type(e).__name__}: {e}") from e
-    if not PathManager.isfile(local_path):
-        raise ConfigError(f"{key}: there is no file {path} (seen from the working directory)")
-
     checkpointer = _StrictCheckpointer(model, save_to_disk=False)
     try:
+        fetched(path)
         checkpointer.load(path, checkpointables=[])
     except ConfigError as e:
         raise type(e)(f"{key}: {e}") from e

@@ -98,7 +98,7 @@ def main(args: argparse.Namespace) -> None:
 
 def measure(args: argparse.Namespace) -> dict:
     """Measures one section, prints what matters and writes the JSON."""
-    target = args.json and args.json.resolve()
+    target = args.json and new_file(args.json.resolve())
     configs = [str(Path(path).resolve()) for path in args.config]
     if args.threads:
         torch.set_num_threads(args.threads)
@@ -133,9 +133,23 @@ def measure(args: argparse.Namespace) -> dict:
                 print(f"  {measured['images / s']}")
             result.setdefault("pairs", {})[name] = measured
     if target:
-        target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(json.dumps(result, indent=1) + "\n")
     return result
+
+
+def new_file(path: Path) -> Path:
+    """``path``, and its folder made: known before an hour is measured.
+
+    Raises:
+        ConfigError: if it is there, or cannot be.
+    """
+    if path.exists():
+        raise ConfigError(f"--json {path} is there already; choose another name")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"--json {path} cannot be written: {error}") from error
+    return path
 
 
 def write_page(directory: Path = DIRECTORY, page: Path = PAGE) -> None:

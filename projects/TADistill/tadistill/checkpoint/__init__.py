@@ -3,6 +3,7 @@
 from .checkpointer import TADistillCheckpointer
 from .errors import UnreadableFileError, UnsafeFileError
 from .mismatch import describe_mismatch
+from .places import fetched
 from .reading import read_checkpoint
 from .training import TrainingCheckpointer
 
@@ -12,5 +13,6 @@ __all__ = [
     "UnreadableFileError",
     "UnsafeFileError",
     "describe_mismatch",
+    "fetched",
     "read_checkpoint",
 ]

@@ -6,16 +6,24 @@ from ..errors import ConfigError
 
 
 class UnsafeFileError(ConfigError):
-    """The file could run code. It was refused before anything of it ran."""
+    """The file could run code. It was refused before anything of it ran.
+
+    Attributes:
+        name: of what it asks for; None of an archive that is refused as a whole.
+    """
+
+    name: str | None = None
 
     @classmethod
     def naming(cls, path: str, name: str) -> "UnsafeFileError":
         """For a pickle that asks for the function or class ``name``."""
-        return cls(
+        error = cls(
             f"{path} was refused, and nothing of it was run: it asks for {name}, which weights do "
             "not need and which may run code. If you trust the file, have its tensors saved alone "
             "where it was made: torch.save({'model': model.state_dict()}, 'weights.pth')"
         )
+        error.name = name
+        return error
 
 
 class UnreadableFileError(ConfigError):

@@ -3,6 +3,7 @@
 import logging
 import os
 import re
+import tempfile
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +16,8 @@ from ..files import written_whole
 from .checkpointer import TADistillCheckpointer
 from .errors import UnreadableFileError, UnsafeFileError
 from .mismatch import describe_mismatch
+from .places import fetched
+from .torch_files import read_torch
 
 logger = logging.getLogger(__name__)
 
@@ -41,6 +44,8 @@ class TrainingCheckpointer(TADistillCheckpointer):
                 if last:
                     return self._go_on_from(last)
         with _naming("MODEL.WEIGHTS"):
+            if path and "?" not in path:  # a query is Detectron2 main's to take off
+                fetched(path)
             return super().resume_or_load(path, resume=False)
 
     def _last_of_all_processes(self) -> str:
@@ -107,6 +112,30 @@ class TrainingCheckpointer(TADistillCheckpointer):
             torch.save({"model": self.model.state_dict(), **states, **kwargs}, file)
         self.tag_last_checkpoint(f"{name}.pth")
 
+    def check_states(self) -> None:
+        """Whether what :meth:`save` would write beside the weights can be read again: Detectron2
+        keeps the ``state_dict()`` of any hook, whatever is in it.
+
+        Raises:
+            ConfigError: naming what in it is no plain data.
+        """
+        states = {
+            key: {name: state for name, state in part.state_dict().items() if name != "_trainer"}
+            for key, part in self.checkpointables.items()
+        }  # without the optimizer's, which is large, and tensors alone
+        with tempfile.TemporaryDirectory() as folder:
+            path = os.path.join(folder, "states.pth")
+            torch.save(states, path)
+            try:
+                read_torch(path)
+            except UnsafeFileError as error:
+                hooks = ", ".join(states.get("trainer", {}).get("hooks", {}))
+                raise ConfigError(
+                    f"the training could not be resumed from its own checkpoints: the state of a "
+                    f"hook ({hooks}) asks for {error.name}, which only code can make. Let its "
+                    "state_dict() return numbers, strings, tensors, lists and dictionaries"
+                ) from error
+
     def tag_last_checkpoint(self, last_filename_basename: str) -> None:
         with written_whole(os.path.join(self.save_dir, "last_checkpoint"), "w") as file:
             file.write(last_filename_basename)
@@ -140,7 +169,11 @@ class TrainingCheckpointer(TADistillCheckpointer):
         """
         if not os.path.isdir(self.save_dir):
             return []
-        paths = [entry.path for entry in os.scandir(self.save_dir) if _NAME.fullmatch(entry.name)]
+        paths = [
+            entry.path
+            for entry in os.scandir(self.save_dir)
+            if _NAME.fullmatch(entry.name) and entry.is_file()  # and no link that leads nowhere
+        ]
         paths.sort(key=lambda path: (os.path.getmtime(path), path), reverse=True)
         if super().has_checkpoint():
             named = super().get_checkpoint_file()

@@ -2,7 +2,15 @@
 
 from .annotations import examine_annotations
 from .loader import ResumableLoader
+from .records import check_records, read_records
 from .registration import register_coco
 from .use import Use
 
-__all__ = ["ResumableLoader", "Use", "examine_annotations", "register_coco"]
+__all__ = [
+    "ResumableLoader",
+    "Use",
+    "check_records",
+    "examine_annotations",
+    "read_records",
+    "register_coco",
+]

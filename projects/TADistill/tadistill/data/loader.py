@@ -79,10 +79,10 @@ class ResumableLoader:
                 )
         # Serialised, as Detectron2 does it: workers share it, and the list of records is freed.
         records = DatasetFromList(stock["dataset"], copy=False)
-        if stock["total_batch_size"] % ranks:
+        if stock["total_batch_size"] < 1 or stock["total_batch_size"] % ranks:
             raise ConfigError(
                 f"SOLVER.IMS_PER_BATCH is {stock['total_batch_size']}, which cannot be divided "
-                f"among {ranks} processes"
+                f"among {ranks} processes: it must be a multiple of that, above zero"
             )
 
         mapper = stock["mapper"]

@@ -11,7 +11,7 @@ from detectron2.utils.file_io import PathManager
 
 from ..backbones import TIMM_FPN, check_timm_weights
 from ..checkpoint import TrainingCheckpointer
-from ..data import Use, examine_annotations
+from ..data import Use, check_records, examine_annotations, read_records
 from ..errors import ConfigError, first_few
 from ..notices import Notice
 from .processes import on_gpu
@@ -100,6 +100,10 @@ def check_batch(cfg: CfgNode, num_processes: int) -> None:
     # With a reference, Detectron2 keeps the share of one process as it was for that many.
     reference = cfg.SOLVER.REFERENCE_WORLD_SIZE
     shares = reference or num_processes
+    if cfg.SOLVER.IMS_PER_BATCH < 1:
+        raise ConfigError(
+            f"SOLVER.IMS_PER_BATCH is {cfg.SOLVER.IMS_PER_BATCH}; it must be 1 or more"
+        )
     if cfg.SOLVER.IMS_PER_BATCH % shares:
         key = "SOLVER.REFERENCE_WORLD_SIZE" if reference else "the number of processes"
         raise ConfigError(
@@ -151,7 +155,10 @@ def check_datasets(cfg: CfgNode, wanted: Mapping[str, tuple[Sequence[str], Use]]
         check_files(key, name)
         if comm.is_main_process():  # the others read the same files
             notice = examine_annotations(key, name, use)
-            notices += [notice] if notice else []
+            if notice:
+                notices.append(notice)
+            else:
+                check_records(key, name)
         classes = _classes(key, name)
         if classes is None:
             continue
@@ -190,11 +197,5 @@ def _check_class_count(cfg: CfgNode, key: str, name: str, classes: list[str]) ->
 def _classes(key: str, name: str) -> list[str] | None:
     metadata = MetadataCatalog.get(name)
     if metadata.get("thing_classes") is None:  # a COCO file is read for its classes
-        source = metadata.get("json_file", name)
-        try:
-            DatasetCatalog.get(name)
-        except Exception as e:  # whatever a broken annotation file makes its loader raise
-            raise ConfigError(
-                f"{key}: {name} cannot be read from {source}: {type(e).__name__}: {e}"
-            ) from e
+        read_records(key, name)
     return metadata.get("thing_classes")

@@ -7,6 +7,7 @@ import torch
 from detectron2.utils import comm
 from torch import Tensor, nn
 
+from ..checkpoint import TrainingCheckpointer
 from ..files import written_whole
 
 
@@ -60,9 +61,11 @@ def explain_nonfinite(
             )
         lines.append("images: " + ", ".join(str(x.get("file_name", "?")) for x in batch))
         lines.append(f"the batch is saved in {path}")
+    if TrainingCheckpointer(None, directory).has_checkpoint():
+        lines.append("The last checkpoint is from before: --resume goes on from it.")
     lines.append(
-        "The last checkpoint is from before. Lower SOLVER.BASE_LR, switch on "
-        "SOLVER.CLIP_GRADIENTS, or lower the weight of the term under MODEL.TADISTILL"
+        "Lower SOLVER.BASE_LR, switch on SOLVER.CLIP_GRADIENTS, or lower the weight of the term "
+        "under MODEL.TADISTILL"
     )
     return FloatingPointError("\n".join(lines))
 

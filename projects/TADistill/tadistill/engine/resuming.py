@@ -63,7 +63,9 @@ def follow_config(optimizer: Optimizer, scheduler: LRScheduler, settings: list[d
         changed |= {f"{k} {group[k]:g} -> {now[k]:g}" for k in now if group[k] != now[k]}
         group.update(now)
     scheduler.base_lrs = [group["initial_lr"] for group in optimizer.param_groups]
-    if isinstance(scheduler, LRMultiplier):  # of which the rate is a function of the iteration
+    # Of this one the rate is a function of the iteration; behind its end, where a length was cut
+    # short, no step is left.
+    if isinstance(scheduler, LRMultiplier) and scheduler.last_epoch <= scheduler._max_iter:
         for group, rate in zip(optimizer.param_groups, scheduler.get_lr(), strict=True):
             group["lr"] = rate
     if changed:

@@ -2,6 +2,7 @@
 
 import glob
 import os
+import shutil
 import tempfile
 
 from detectron2.config import CfgNode
@@ -9,14 +10,15 @@ from detectron2.utils import comm
 
 from ..checkpoint import TrainingCheckpointer
 from ..errors import ConfigError, first_few
+from .locking import lock_directory
 
 _TRACES = ("last_checkpoint", "metrics.json", "*.pth")
 
 
 def claim_run_directory(cfg: CfgNode, resume: bool) -> None:
-    """Makes sure that a training does not write over another one.
+    """Makes sure that a training does not write over another one, nor beside one that is at work.
 
-    When a run is resumed, the config that it was started with is kept beside the new one.
+    A config that is there, of a run that is resumed or written by hand, is kept beside the new one.
 
     Raises:
         ConfigError: see :func:`check_run_directory`; in each process of a distributed training,
@@ -25,14 +27,18 @@ def claim_run_directory(cfg: CfgNode, resume: bool) -> None:
     problem = None
     if comm.is_main_process():
         try:
+            check_writable(cfg.OUTPUT_DIR)
+            lock_directory(cfg.OUTPUT_DIR)
             check_run_directory(cfg, resume)
         except ConfigError as error:
             problem = str(error)
     problem = comm.all_gather(problem)[0]
     if problem:
         raise ConfigError(problem)
-    if resume and comm.is_main_process():
-        _keep_config(cfg.OUTPUT_DIR)
+    if not comm.is_main_process():
+        return
+    _keep_config(cfg.OUTPUT_DIR, "resume" if resume else "start")
+    if resume:
         _end_last_line(os.path.join(cfg.OUTPUT_DIR, "metrics.json"))
 
 
@@ -46,13 +52,15 @@ def check_run_directory(cfg: CfgNode, resume: bool) -> None:
     directory = cfg.OUTPUT_DIR
     check_writable(directory)
     found = _traces_of_a_run(directory)
+    can_go_on = TrainingCheckpointer(None, directory).has_checkpoint()
     if not resume and found:
+        advice = "Continue it with --resume, or choose" if can_go_on else "Choose"
         raise ConfigError(
-            f"OUTPUT_DIR {directory} holds a run already ({first_few(found)}). Continue it with "
-            "--resume, or choose another OUTPUT_DIR"
+            f"OUTPUT_DIR {directory} holds a run already ({first_few(found)}). {advice} another "
+            "OUTPUT_DIR"
         )
     weights = [name for name in found if name.endswith(".pth")]
-    if resume and weights and not TrainingCheckpointer(None, directory).has_checkpoint():
+    if resume and weights and not can_go_on:
         raise ConfigError(
             f"OUTPUT_DIR {directory} holds {first_few(weights)}, but no checkpoint of a training "
             "(model_*.pth) that --resume could go on from; choose another OUTPUT_DIR"
@@ -92,15 +100,16 @@ def _traces_of_a_run(directory: str) -> list[str]:
     return [os.path.basename(p) for p in found if os.path.islink(p) or os.path.getsize(p) > 0]
 
 
-def _keep_config(directory: str) -> None:
+def _keep_config(directory: str, event: str) -> None:
+    """A copy: the file itself may be the ``--config-file``, which Detectron2 is yet to read."""
     path = os.path.join(directory, "config.yaml")
     if os.path.isfile(path):
         number = 1
         while os.path.exists(
-            kept := os.path.join(directory, f"config_before_resume_{number}.yaml")
+            kept := os.path.join(directory, f"config_before_{event}_{number}.yaml")
         ):
             number += 1
-        os.replace(path, kept)
+        shutil.copyfile(path, kept)
 
 
 def _end_last_line(path: str) -> None:

@@ -3,6 +3,7 @@
 from detectron2.config import CfgNode
 from detectron2.data import DatasetCatalog, MetadataCatalog
 
+from ..architecture import is_distilled
 from ..errors import ConfigError, first_few
 from ..notices import Notice
 from ..options import DistillationOptions
@@ -55,7 +56,7 @@ def check_teacher_classes(cfg: CfgNode, name: str) -> Notice:
 
 def has_teacher(cfg: CfgNode) -> bool:
     """Whether a training of ``cfg`` listens to a teacher."""
-    distills = cfg.MODEL.META_ARCHITECTURE == "TADistillRCNN" and cfg.MODEL.TADISTILL.ENABLED
+    distills = is_distilled(cfg) and cfg.MODEL.TADISTILL.ENABLED
     return distills and DistillationOptions.from_cfg(cfg).needs_teacher
 
 

@@ -17,6 +17,7 @@ from detectron2.evaluation import COCOEvaluator, PascalVOCDetectionEvaluator
 from detectron2.utils import comm
 from torch.nn.parallel import DistributedDataParallel
 
+from ..architecture import is_distilled
 from ..checkpoint import TrainingCheckpointer
 from ..data import ResumableLoader
 from ..export import export_student
@@ -77,9 +78,11 @@ class TADistillTrainer(DefaultTrainer):
         """Trains from ``start_iter`` on.
 
         Raises:
+            ConfigError: if a hook's state could not be read from a checkpoint again.
             OSError: if the disk is full; also of an image that cannot be read.
             FloatingPointError: see :meth:`run_step`.
         """
+        self.checkpointer.check_states()
         loader = self._trainer.data_loader
         if isinstance(loader, ResumableLoader):  # and not that of a subclass
             loader.start_at(self.start_iter, self.seed)
@@ -138,7 +141,7 @@ class TADistillTrainer(DefaultTrainer):
         hooks = super().build_hooks()
         # Behind the iteration timer, which wants to be first, and before the writers.
         hooks[1:1] = [SeedStepsHook(), SmoothingHook(), ExportHook(self.cfg)]
-        if self.cfg.MODEL.META_ARCHITECTURE == "TADistillRCNN":
+        if is_distilled(self.cfg):
             hooks[1:1] = [DistillationDecayHook(self.cfg)]
         return hooks
 

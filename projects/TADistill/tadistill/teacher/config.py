@@ -4,6 +4,7 @@ from detectron2 import model_zoo
 from detectron2.config import CfgNode, get_cfg
 from detectron2.utils.file_io import PathManager
 
+from ..architecture import is_distilled
 from ..config import add_tadistill_config
 from ..errors import ConfigError
 from ..merging import is_address, merge_file, merge_opts
@@ -29,7 +30,7 @@ def teacher_config(cfg: CfgNode) -> CfgNode:
     merge_file(teacher_cfg, path, f"{KEY}.CONFIG_FILE")
     merge_opts(teacher_cfg, node.OPTS, f"{KEY}.OPTS")
 
-    if teacher_cfg.MODEL.META_ARCHITECTURE == "TADistillRCNN":
+    if is_distilled(teacher_cfg):
         teacher_cfg.MODEL.META_ARCHITECTURE = "GeneralizedRCNN"
     teacher_cfg.MODEL.DEVICE = cfg.MODEL.DEVICE
     teacher_cfg.freeze()

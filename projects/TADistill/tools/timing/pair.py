@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from detectron2.checkpoint import DetectionCheckpointer
 from detectron2.config import CfgNode, get_cfg
 from detectron2.modeling import GeneralizedRCNN, build_model
 from detectron2.structures import Instances
@@ -15,6 +14,7 @@ from torch import nn
 
 from tadistill import add_tadistill_config
 from tadistill.backbones import without_timm_weights
+from tadistill.checkpoint import TADistillCheckpointer
 from tadistill.ground_truth import with_gt_index
 from tadistill.merging import merge_file, merge_opts
 from tadistill.proposals import label_and_sample, share_proposals
@@ -152,7 +152,7 @@ def build_pair(cfg: CfgNode, shape: Shape, work: Path, seed: int = 0) -> Pair:
 def _model(cfg: CfgNode, weights: str, batch: list[dict]) -> tuple[GeneralizedRCNN, str]:
     model = build_model(cfg)
     if os.path.isfile(weights):
-        DetectionCheckpointer(model, save_to_disk=False).load(weights)
+        TADistillCheckpointer(model, save_to_disk=False).load(weights)
         return model, weights
     normalise(model.backbone, model.preprocess_image(batch).tensor)
     return model, RANDOM
