@@ -36,8 +36,10 @@ from tadistill.engine.evaluation import load_student
 from tadistill.errors import ConfigError
 from tadistill.merging import merge_file
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "demo"))
 import digits
+from timing.pair import Shape, build_pair
 
 REPO = Path(__file__).resolve().parents[4]
 CONFIG = "configs/demo/distilled.yaml"
@@ -71,6 +73,7 @@ class Doors:
             "--eval-only": self._evaluate,
             "--eval-only --resume": self._evaluate_last,
             "export_student.py, export_onnx.py": self._export,
+            "benchmark.py": self._benchmark,
         }
 
     def with_teacher(self, **keys: str) -> CfgNode:
@@ -111,6 +114,9 @@ class Doors:
 
     def _export(self, path: Path) -> None:
         load_student(self._cfg, str(path), "CHECKPOINT")
+
+    def _benchmark(self, path: Path) -> None:
+        build_pair(self.with_teacher(WEIGHTS=str(path)), Shape(1, 64, 1), self._directory)
 
     def _make_last(self, path: Path) -> None:
         (self._directory / "last_checkpoint").write_text(os.path.relpath(path, self._directory))
@@ -230,6 +236,10 @@ def program_table(directory: Path, data: Path) -> dict:
         "export_onnx.py": [
             *("projects/TADistill/tools/export_onnx.py", str(run / "config.yaml")),
             *(f"{data}/val/{digits.image_name(0)}", "--weights", weights),
+        ],
+        "benchmark.py": [
+            *("projects/TADistill/tools/benchmark.py", "--config", CONFIG, "--rounds", "1"),
+            *("--opts", f"{TEACHER}.WEIGHTS", weights),
         ],
         "--config-file": train_net(config=str(bad_config)),
         f"{TEACHER}.CONFIG_FILE": train_net(
