@@ -73,7 +73,7 @@ def train(cfg, args):
     """The training of one process, and the evaluation that ends it."""
     cfg.freeze()
     notices = check_before_training(cfg, comm.get_world_size(), args.resume)
-    claim_run_directory(cfg, args.resume)
+    notices += claim_run_directory(cfg, args.resume)
     start_logging(cfg, args)
     log_notices(notices)
     trainer = TADistillTrainer(cfg)

@@ -142,9 +142,15 @@ def test_without_any_checkpoint_a_training_begins(tmp_path):
 def test_a_state_that_could_not_be_read_again_is_refused_before_the_training(tmp_path):
     TrainingCheckpointer(model(0), str(tmp_path), counter=Counter([1.5, "a"])).check_states()
     checkpointer = TrainingCheckpointer(model(0), str(tmp_path), counter=Counter(deque([1])))
-    with pytest.raises(ConfigError, match=r"its own checkpoints: .* asks for collections\.deque"):
+    with pytest.raises(ConfigError, match=r"the state of counter asks for collections\.deque"):
         checkpointer.check_states()
     assert not list(tmp_path.iterdir())
+
+
+def test_what_cannot_be_saved_at_all_is_refused_likewise(tmp_path):
+    checkpointer = TrainingCheckpointer(model(0), str(tmp_path), counter=Counter(lambda: 0))
+    with pytest.raises(ConfigError, match="the state of counter cannot be saved"):
+        checkpointer.check_states()
 
 
 @pytest.mark.parametrize(

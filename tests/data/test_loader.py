@@ -154,8 +154,10 @@ def test_images_without_a_shape_cannot_be_grouped_by_it(cfg):
     assert len(batches(cfg)) == 12
 
 
-def test_a_batch_that_cannot_be_divided_is_an_error(cfg, monkeypatch):
+@pytest.mark.parametrize("batch", [3, 0, -2])
+def test_a_batch_that_cannot_be_divided_is_an_error(cfg, monkeypatch, batch):
+    cfg.SOLVER.IMS_PER_BATCH = batch
     monkeypatch.setattr("detectron2.utils.comm.get_world_size", lambda: 2)
     monkeypatch.setattr("detectron2.utils.comm.all_gather", lambda x: [x])
-    with pytest.raises(ConfigError, match=r"IMS_PER_BATCH is 3, .* among 2 processes"):
+    with pytest.raises(ConfigError, match=rf"IMS_PER_BATCH is {batch}, .* among 2 processes"):
         batches(cfg)

@@ -76,7 +76,8 @@ class TestADataSetOfAnotherFormat:
 
     @pytest.fixture
     def voc_like(self, cfg, coco_files):
-        records = [{"file_name": str(path)} for path in sorted(coco_files.images.iterdir())]
+        paths = sorted(coco_files.images.iterdir())
+        records = [{"file_name": str(paths[0])}, *({"file_name": path} for path in paths[1:])]
         DatasetCatalog.register("voc_like", lambda: records)
         MetadataCatalog.get("voc_like").thing_classes = ["blue", "green", "red"]
         cfg.DATASETS.TEST = ("voc_like",)
@@ -91,6 +92,13 @@ class TestADataSetOfAnotherFormat:
         text = refusal(cfg)
         assert f"DATASETS.TEST: 1 of the {len(voc_like)} image files of voc_like are not" in text
         assert "(/nowhere/1.png)" in text
+
+    def test_in_cocos_with_the_paths_in_its_records_alone(self, cfg, voc_like, coco_files):
+        metadata = MetadataCatalog.get("voc_like")
+        metadata.set(json_file=str(coco_files.annotations), evaluator_type="coco")
+        check_before_training(cfg)
+        voc_like[1] = {"file_name": "/nowhere/1.png"}
+        assert "of voc_like are not there" in refusal(cfg)
 
     def test_that_cannot_be_read(self, cfg):
         def broken():

@@ -46,7 +46,7 @@ def test_a_run_is_not_written_over(cfg, directory, trace):
     text = str(error.value)
     assert f"OUTPUT_DIR {directory}" in text
     assert trace in text
-    can_go_on = trace != "metrics.json"
+    can_go_on = trace == "model_0000004.pth"
     assert ("--resume" in text) is can_go_on
     assert (directory / trace).read_text() == "old"
 
@@ -72,7 +72,10 @@ def test_a_resumed_run_keeps_every_config_it_was_run_with(cfg, directory):
 def test_a_config_that_was_written_by_hand_is_kept(cfg, directory):
     (directory / "config.yaml").write_text("# mine")
     claim_run_directory(cfg, resume=False)
-    assert (directory / "config_before_start_1.yaml").read_text() == "# mine"
+    claim_run_directory(cfg, resume=False)  # after a start that failed
+    kept = list(directory.glob("config_before_*"))
+    assert [path.name for path in kept] == ["config_before_start_1.yaml"]
+    assert kept[0].read_text() == "# mine"
 
 
 class TestATrainingThatIsAtWork:
@@ -111,13 +114,19 @@ sys.stdin.read()
         claim_run_directory(cfg, resume=False)
         claim_run_directory(cfg, resume=True)
 
-    def test_on_a_disk_without_locks_goes_on(self, cfg, monkeypatch, tadistill_log):
+    def test_on_a_disk_without_locks_goes_on(self, cfg, monkeypatch):
         def without_locks(*args):
             raise OSError(errno.ENOLCK, "No locks available")
 
         monkeypatch.setattr("fcntl.lockf", without_locks)
-        claim_run_directory(cfg, resume=False)
-        assert "is not locked" in tadistill_log.text
+        [notice] = claim_run_directory(cfg, resume=False)
+        assert notice.warns
+        assert "is not locked" in notice.text
+
+    def test_without_a_file_to_lock_goes_on(self, cfg, directory):
+        (directory / "training.lock").mkdir()
+        [notice] = claim_run_directory(cfg, resume=False)
+        assert "is not locked" in notice.text
 
 
 @pytest.mark.parametrize("resume", [True, False])

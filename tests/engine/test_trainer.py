@@ -2,6 +2,7 @@
 
 import errno
 import json
+from collections import deque
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -244,6 +245,21 @@ def test_a_class_below_ours_is_distilled_and_exported_as_ours_is(cfg, tmp_path):
     assert "OwnRCNN" not in (tmp_path / "run" / "student_final.yaml").read_text()
 
 
+def test_a_state_that_a_hook_makes_as_the_training_begins_is_looked_at(cfg):
+    class Late(HookBase):
+        def before_train(self):
+            self.last = deque([1])
+
+        def state_dict(self):
+            return {"last": self.last}
+
+    trainer = TADistillTrainer(cfg)
+    trainer.register_hooks([Late()])
+    with pytest.raises(ConfigError, match=r"the state of .*Late asks for collections\.deque"):
+        trainer.train()
+    assert trainer.iter == 0
+
+
 def test_hooks_are_each_there_once_before_the_writers(cfg):
     names = [type(hook).__name__ for hook in TADistillTrainer(cfg)._hooks]
     for name in (DistillationDecayHook.__name__, ExportHook.__name__):
@@ -347,6 +363,7 @@ class TestALossThatIsNotFinite:
         assert text.startswith(f"iteration 2: {name} = nan\n")
         path = tmp_path / "run" / "nonfinite_2_rank0.pth"
         assert f"the batch is saved in {path}" in text
+        assert "--resume goes on from it" in text
         saved = torch.load(path, weights_only=True)
         assert saved["iteration"] == 2
         assert [k for k, v in saved["losses"].items() if v != v] == [name]
@@ -358,8 +375,10 @@ class TestALossThatIsNotFinite:
 
     def test_of_another_process_is_said_to_be_that(self, tmp_path):
         error = FloatingPointError("Loss became infinite or NaN")
-        explained = explain_nonfinite(error, 3, {"loss_cls": torch.tensor(1.0)}, None, "")
-        assert "iteration 3: every loss of this process is finite" in str(explained)
+        losses = {"loss_cls": torch.tensor(1.0)}
+        text = str(explain_nonfinite(error, 3, losses, None, str(tmp_path)))
+        assert "iteration 3: every loss of this process is finite" in text
+        assert "--resume" not in text  # of which there is nothing here
 
     def test_weights_that_have_diverged_are_reported_too(self, cfg, tmp_path):
         trainer = TADistillTrainer(cfg)

@@ -72,10 +72,13 @@ def check_balance(student: GeneralizedRCNN) -> None:
 
 
 def why_not_trainable(roi_heads: nn.Module) -> str | None:
-    """What keeps the losses of a student's ROI heads from being known, likewise: those of a class
-    above one whose box head is registered are not its own.
+    """What keeps the losses of a student's ROI heads from being known, likewise: where its box head
+    is registered, Detectron2's own losses need not be all of its.
     """
-    if issubclass(_registered_for(roi_losses, roi_heads), _registered_for(run_box_head, roi_heads)):
+    losses_of = _registered_for(roi_losses, roi_heads)
+    if losses_of not in (object, StandardROIHeads):
+        return None
+    if losses_of is _registered_for(run_box_head, roi_heads):
         return None
     return (
         f"run_box_head is registered for {type(roi_heads).__name__}, but not roi_losses, which a "

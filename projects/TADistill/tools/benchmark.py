@@ -98,7 +98,7 @@ def main(args: argparse.Namespace) -> None:
 
 def measure(args: argparse.Namespace) -> dict:
     """Measures one section, prints what matters and writes the JSON."""
-    target = args.json and new_file(args.json.resolve())
+    target = args.json and writable(args.json.resolve())
     configs = [str(Path(path).resolve()) for path in args.config]
     if args.threads:
         torch.set_num_threads(args.threads)
@@ -137,18 +137,21 @@ def measure(args: argparse.Namespace) -> dict:
     return result
 
 
-def new_file(path: Path) -> Path:
+def writable(path: Path) -> Path:
     """``path``, and its folder made: known before an hour is measured.
 
     Raises:
-        ConfigError: if it is there, or cannot be.
+        ConfigError: if it cannot be written, or is there and not of an earlier measurement.
     """
-    if path.exists():
-        raise ConfigError(f"--json {path} is there already; choose another name")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
+        with open(path, "a+") as file:
+            file.seek(0)
+            content = file.read()
+    except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"--json {path} cannot be written: {error}") from error
+    if content and not content.startswith('{\n "about"'):
+        raise ConfigError(f"--json {path} is there, and is no measurement; choose another name")
     return path
 
 

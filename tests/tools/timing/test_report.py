@@ -8,6 +8,8 @@ import pytest
 from timing.record import DIRECTORY, RUNS, arguments, command, file_name
 from timing.report import NOT_MEASURED, TABLES, TEMPLATE, render
 
+from tadistill.errors import ConfigError
+
 PAGE = DIRECTORY.parents[1] / "BENCHMARK.md"
 KEYS = {"median": 1.0, "q1": 0.9, "q3": 1.1}
 
@@ -183,9 +185,20 @@ def test_page_and_picture_from_a_run(cfg, tmp_path, monkeypatch, capsys):
         benchmark.measure(benchmark.parse_arguments([*words, *more]))
     assert "c / (a + b)" in capsys.readouterr().out
 
+    benchmark.writable(tmp_path / "step.json")  # of an earlier measurement
     (tmp_path / TEMPLATE).write_text((DIRECTORY / TEMPLATE).read_text())
     benchmark.write_page(tmp_path, tmp_path / "BENCHMARK.md")
     page = (tmp_path / "BENCHMARK.md").read_text()
     assert NOT_MEASURED not in page
     assert page.count("tiny.yaml") >= 10
     assert Path(tmp_path / "growth.png").stat().st_size > 10_000
+
+
+def test_figures_are_not_written_over_anything_else(tmp_path):
+    other = tmp_path / "annotations.json"
+    other.write_text('{"images": []}')
+    with pytest.raises(ConfigError, match="is there, and is no measurement"):
+        benchmark.writable(other)
+    assert other.read_text() == '{"images": []}'
+    with pytest.raises(ConfigError, match="cannot be written"):
+        benchmark.writable(other / "figures.json")

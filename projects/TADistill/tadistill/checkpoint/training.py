@@ -117,31 +117,34 @@ class TrainingCheckpointer(TADistillCheckpointer):
         keeps the ``state_dict()`` of any hook, whatever is in it.
 
         Raises:
-            ConfigError: naming what in it is no plain data.
+            ConfigError: naming the hook, and what in its state is no plain data.
         """
-        states = {
-            key: {name: state for name, state in part.state_dict().items() if name != "_trainer"}
-            for key, part in self.checkpointables.items()
-        }  # without the optimizer's, which is large, and tensors alone
-        with tempfile.TemporaryDirectory() as folder:
-            path = os.path.join(folder, "states.pth")
-            torch.save(states, path)
-            try:
-                read_torch(path)
-            except UnsafeFileError as error:
-                hooks = ", ".join(states.get("trainer", {}).get("hooks", {}))
+        for owner, state in self._states():
+            if problem := _why_not_read_again(state):
                 raise ConfigError(
-                    f"the training could not be resumed from its own checkpoints: the state of a "
-                    f"hook ({hooks}) asks for {error.name}, which only code can make. Let its "
-                    "state_dict() return numbers, strings, tensors, lists and dictionaries"
-                ) from error
+                    "the training could not be resumed from its own checkpoints: the state of "
+                    f"{owner} {problem}. Let its state_dict() return numbers, strings, tensors, "
+                    "lists and dictionaries"
+                )
+
+    def _states(self) -> Iterator[tuple[str, object]]:
+        """Those of the checkpointables, of a trainer by the hook; without the optimizer's, which is
+        large, and tensors alone.
+        """
+        for name, part in self.checkpointables.items():
+            state = part.state_dict()
+            if not isinstance(state, dict):
+                yield name, state
+                continue
+            yield from state.get("hooks", {}).items()
+            yield name, {k: v for k, v in state.items() if k not in ("hooks", "_trainer")}
 
     def tag_last_checkpoint(self, last_filename_basename: str) -> None:
         with written_whole(os.path.join(self.save_dir, "last_checkpoint"), "w") as file:
             file.write(last_filename_basename)
 
     def has_checkpoint(self) -> bool:
-        return bool(self._candidates())
+        return any(os.path.isfile(path) for path in self._candidates())
 
     def get_checkpoint_file(self) -> str:
         """The checkpoint that ``last_checkpoint`` names if it is whole, or else the newest that is.
@@ -188,6 +191,20 @@ def _naming(source: str) -> Iterator[None]:
         yield
     except ConfigError as error:
         raise type(error)(f"{source}: {error}") from error
+
+
+def _why_not_read_again(state) -> str | None:
+    """What keeps a state from being saved and read; None if nothing does."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "state.pth")
+        try:
+            torch.save(state, path)
+            read_torch(path)
+        except UnsafeFileError as error:
+            return f"asks for {error.name}, which only code can make"
+        except Exception as error:  # pickle fails in many ways at what it cannot take
+            return f"cannot be saved ({type(error).__name__}: {error})"
+    return None
 
 
 def _mismatch(incompatible) -> str:

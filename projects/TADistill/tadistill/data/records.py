@@ -1,5 +1,7 @@
 """The records of a data set, as its own function has them."""
 
+import os
+
 from detectron2.data import DatasetCatalog, MetadataCatalog
 
 from ..errors import ConfigError, first_few
@@ -26,13 +28,15 @@ def read_records(key: str, name: str) -> list[dict]:
 
 
 def check_records(key: str, name: str) -> None:
-    """What can be known of a data set that is in another format than COCO's: that it can be read,
-    and that its images are there. The evaluation that ends a training would find out too late.
+    """What can be known of a data set in another format than COCO's, or of images that are where
+    its records alone say: that it can be read, and that the images are there. The evaluation that
+    ends a training would find out too late.
 
     Raises:
         ConfigError: naming both, and the first of what is missing.
     """
-    names = [record["file_name"] for record in read_records(key, name) if "file_name" in record]
+    records = read_records(key, name)
+    names = [os.fspath(record["file_name"]) for record in records if "file_name" in record]
     if missing := missing_files("", [name for name in names if "://" not in name]):
         raise ConfigError(
             f"{key}: {len(missing)} of the {len(names)} image files of {name} are not there "

@@ -155,9 +155,8 @@ def check_datasets(cfg: CfgNode, wanted: Mapping[str, tuple[Sequence[str], Use]]
         check_files(key, name)
         if comm.is_main_process():  # the others read the same files
             notice = examine_annotations(key, name, use)
-            if notice:
-                notices.append(notice)
-            else:
+            notices += [notice] if notice else []
+            if not (notice and MetadataCatalog.get(name).get("image_root")):
                 check_records(key, name)
         classes = _classes(key, name)
         if classes is None:

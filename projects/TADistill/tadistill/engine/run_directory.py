@@ -1,5 +1,6 @@
 """OUTPUT_DIR: one run, and nothing of an earlier one lost."""
 
+import filecmp
 import glob
 import os
 import shutil
@@ -10,36 +11,40 @@ from detectron2.utils import comm
 
 from ..checkpoint import TrainingCheckpointer
 from ..errors import ConfigError, first_few
+from ..notices import Notice
 from .locking import lock_directory
 
 _TRACES = ("last_checkpoint", "metrics.json", "*.pth")
 
 
-def claim_run_directory(cfg: CfgNode, resume: bool) -> None:
+def claim_run_directory(cfg: CfgNode, resume: bool) -> list[Notice]:
     """Makes sure that a training does not write over another one, nor beside one that is at work.
 
     A config that is there, of a run that is resumed or written by hand, is kept beside the new one.
+
+    Returns:
+        What there is to say of it, for the log, which is not open yet.
 
     Raises:
         ConfigError: see :func:`check_run_directory`; in each process of a distributed training,
             and before any of them has written there.
     """
-    problem = None
+    problem = notice = None
     if comm.is_main_process():
         try:
             check_writable(cfg.OUTPUT_DIR)
-            lock_directory(cfg.OUTPUT_DIR)
+            notice = lock_directory(cfg.OUTPUT_DIR)
             check_run_directory(cfg, resume)
         except ConfigError as error:
             problem = str(error)
     problem = comm.all_gather(problem)[0]
     if problem:
         raise ConfigError(problem)
-    if not comm.is_main_process():
-        return
-    _keep_config(cfg.OUTPUT_DIR, "resume" if resume else "start")
-    if resume:
-        _end_last_line(os.path.join(cfg.OUTPUT_DIR, "metrics.json"))
+    if comm.is_main_process():
+        _keep_config(cfg.OUTPUT_DIR, "resume" if resume else "start")
+        if resume:
+            _end_last_line(os.path.join(cfg.OUTPUT_DIR, "metrics.json"))
+    return [notice] if notice else []
 
 
 def check_run_directory(cfg: CfgNode, resume: bool) -> None:
@@ -101,15 +106,17 @@ def _traces_of_a_run(directory: str) -> list[str]:
 
 
 def _keep_config(directory: str, event: str) -> None:
-    """A copy: the file itself may be the ``--config-file``, which Detectron2 is yet to read."""
+    """A copy: the file itself may be the ``--config-file``, which Detectron2 is yet to read. One
+    that is kept already, as after a start that failed, is not kept again.
+    """
     path = os.path.join(directory, "config.yaml")
-    if os.path.isfile(path):
-        number = 1
-        while os.path.exists(
-            kept := os.path.join(directory, f"config_before_{event}_{number}.yaml")
-        ):
-            number += 1
-        shutil.copyfile(path, kept)
+    kept = glob.glob(os.path.join(glob.escape(directory), "config_before_*.yaml"))
+    if not os.path.isfile(path) or any(filecmp.cmp(path, other, shallow=False) for other in kept):
+        return
+    number = 1
+    while os.path.exists(copy := os.path.join(directory, f"config_before_{event}_{number}.yaml")):
+        number += 1
+    shutil.copyfile(path, copy)
 
 
 def _end_last_line(path: str) -> None:

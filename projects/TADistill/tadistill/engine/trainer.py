@@ -78,11 +78,9 @@ class TADistillTrainer(DefaultTrainer):
         """Trains from ``start_iter`` on.
 
         Raises:
-            ConfigError: if a hook's state could not be read from a checkpoint again.
             OSError: if the disk is full; also of an image that cannot be read.
             FloatingPointError: see :meth:`run_step`.
         """
-        self.checkpointer.check_states()
         loader = self._trainer.data_loader
         if isinstance(loader, ResumableLoader):  # and not that of a subclass
             loader.start_at(self.start_iter, self.seed)
@@ -96,6 +94,15 @@ class TADistillTrainer(DefaultTrainer):
                 f"the disk of OUTPUT_DIR {self.cfg.OUTPUT_DIR} is full ({error.strerror}). "
                 "What is written there already is whole: make room, and continue with --resume",
             ) from error
+
+    def before_train(self):
+        """As in ``DefaultTrainer``.
+
+        Raises:
+            ConfigError: if the state of a hook could not be read from a checkpoint again.
+        """
+        super().before_train()  # in which some hooks make theirs
+        self.checkpointer.check_states()
 
     @classmethod
     def test(cls, cfg, model, evaluators=None):

@@ -107,6 +107,5 @@ def record(device: str, names: Sequence[str] = ()) -> None:
     for run in RUNS:
         if names and run.name not in names:
             continue
-        (DIRECTORY / file_name(run, device)).unlink(missing_ok=True)  # git has it
         print(f"\n$ {command(run, device)}", flush=True)
         subprocess.run([sys.executable, SCRIPT, *arguments(run, device)], cwd=REPO, check=True)
