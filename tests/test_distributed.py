@@ -33,6 +33,7 @@ TOLERANCE = 5e-6
 @pytest.fixture(scope="module")
 def run_dir(tmp_path_factory):
     directory = tmp_path_factory.mktemp("run")
+    (directory / "model_0000004.pth").write_text("weights")
     (directory / "last_checkpoint").write_text("model_0000004.pth")
     (directory / "config.yaml").write_text("the config it was begun with")
     return directory

@@ -71,10 +71,10 @@ def new_axes(
 
 
 def draw_teacher(rows: Sequence[TableRow], line) -> None:
-    """The teacher's AP, by the axes' ``axhline`` or ``axvline``."""
-    for row in rows:
-        if row.is_teacher and row.scores["AP"] is not None:
-            line(row.scores["AP"].mean, color=TEACHER_COLOUR, linestyle="--", label=row.name)
+    """The AP of the teacher, or of several, by the axes' ``axhline`` or ``axvline``."""
+    teachers = [row for row in rows if row.is_teacher and row.scores["AP"] is not None]
+    for row, dashes in zip(teachers, cycle(DASHES[1:])):
+        line(row.scores["AP"].mean, color=TEACHER_COLOUR, linestyle=dashes, label=row.name)
 
 
 def save(figure: Figure, path: Path, legend_above: bool = False) -> None:
