@@ -40,12 +40,13 @@ def coco_files(tmp_path_factory) -> CocoFiles:
 
 @pytest.fixture
 def registered_datasets():
-    """Forgets the datasets that a test registers."""
-    before = set(DatasetCatalog.list())
+    """Forgets the datasets that a test registers, and what it says of others."""
+    catalogs = (DatasetCatalog, MetadataCatalog)
+    before = [set(catalog.list()) for catalog in catalogs]
     yield
-    for name in set(DatasetCatalog.list()) - before:
-        DatasetCatalog.remove(name)
-        MetadataCatalog.remove(name)
+    for catalog, names in zip(catalogs, before, strict=True):
+        for name in set(catalog.list()) - names:
+            catalog.remove(name)
 
 
 @pytest.fixture

@@ -75,39 +75,40 @@ class TestADataSetOfAnotherFormat:
     """Detectron2 reads it at its evaluation, which is after the last step."""
 
     @pytest.fixture
-    def voc_like(self, cfg, coco_files):
+    def own_format(self, cfg, coco_files):
         paths = sorted(coco_files.images.iterdir())
         records = [{"file_name": str(paths[0])}, *({"file_name": path} for path in paths[1:])]
-        DatasetCatalog.register("voc_like", lambda: records)
-        MetadataCatalog.get("voc_like").thing_classes = ["blue", "green", "red"]
-        cfg.DATASETS.TEST = ("voc_like",)
+        DatasetCatalog.register("own_format", lambda: records)
+        MetadataCatalog.get("own_format").thing_classes = ["blue", "green", "red"]
+        cfg.DATASETS.TEST = ("own_format",)
         return records
 
-    def test_that_is_sound(self, cfg, voc_like):
-        assert len(voc_like) > 1
+    def test_that_is_sound(self, cfg, own_format):
+        assert len(own_format) > 1
         check_before_training(cfg)
 
-    def test_whose_images_are_not_there(self, cfg, voc_like):
-        voc_like[1] = {"file_name": "/nowhere/1.png"}
+    def test_whose_images_are_not_there(self, cfg, own_format):
+        own_format[1] = {"file_name": "/nowhere/1.png"}
         text = refusal(cfg)
-        assert f"DATASETS.TEST: 1 of the {len(voc_like)} image files of voc_like are not" in text
+        total = len(own_format)
+        assert f"DATASETS.TEST: 1 of the {total} image files of own_format are not" in text
         assert "(/nowhere/1.png)" in text
 
-    def test_in_cocos_with_the_paths_in_its_records_alone(self, cfg, voc_like, coco_files):
-        metadata = MetadataCatalog.get("voc_like")
+    def test_in_cocos_with_the_paths_in_its_records_alone(self, cfg, own_format, coco_files):
+        metadata = MetadataCatalog.get("own_format")
         metadata.set(json_file=str(coco_files.annotations), evaluator_type="coco")
         check_before_training(cfg)
-        voc_like[1] = {"file_name": "/nowhere/1.png"}
-        assert "of voc_like are not there" in refusal(cfg)
+        own_format[1] = {"file_name": "/nowhere/1.png"}
+        assert "of own_format are not there" in refusal(cfg)
 
     def test_that_cannot_be_read(self, cfg):
         def broken():
             raise FileNotFoundError("ImageSets/Main/test.txt")
 
-        DatasetCatalog.register("voc_like", broken)
-        MetadataCatalog.get("voc_like").thing_classes = ["blue", "green", "red"]
-        cfg.DATASETS.TEST = ("voc_like",)
-        assert "DATASETS.TEST: voc_like cannot be read from voc_like: FileNotF" in refusal(cfg)
+        DatasetCatalog.register("own_format", broken)
+        MetadataCatalog.get("own_format").thing_classes = ["blue", "green", "red"]
+        cfg.DATASETS.TEST = ("own_format",)
+        assert "DATASETS.TEST: own_format cannot be read from own_format: FileNotF" in refusal(cfg)
 
 
 @pytest.mark.parametrize("batch", [0, -2])
