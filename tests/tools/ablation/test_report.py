@@ -2,14 +2,17 @@
 
 import json
 import re
+from operator import sub
 
 import numpy as np
 import pytest
 import results
 from ablation.canvas import styles_of
 from ablation.curves import mean_and_sd
+from ablation.markdown import cell
 from ablation.report import filled_in, write_report
-from ablation.table import summarised
+from ablation.seeds import BySeed, as_list
+from ablation.table import spread, summarised
 from matplotlib.figure import Figure
 from PIL import Image
 from toy_records import record
@@ -336,3 +339,25 @@ class TestTheResultsInTheRepository:
             )
             for curves in ("losses", "gates"):
                 assert scored_on_test[curves] == first[curves], path.name
+
+    @pytest.mark.parametrize("number", [2, 3])
+    def test_figures_of_other_teachers_on_the_test_photos_are_the_records(self, number):
+        """They stand in a sentence's table, which no marker fills."""
+        path = results.RECORDS.parent / f"bootstraps/bccd_near_test_teacher_{number}.json"
+        pairs = json.loads(path.read_text())["aps"]
+        teacher, students = pairs[0][0], [second for _, second in pairs]
+        baselines = [
+            json.loads((results.RECORDS / f"bccd_near_test/baseline_seed{n}.json").read_text())
+            for n in range(len(pairs))
+        ]
+        gains = dict(enumerate(map(sub, students, [r["scores"]["AP"] for r in baselines])))
+        over_seeds = cell(spread(gains.values()), "{:+.1f}")
+        listed = as_list(BySeed(gains, signed=True))
+        row = next(
+            line
+            for line in results.PAGE.read_text().splitlines()
+            if line.startswith(f"| seed {number} |")
+        )
+        baseline = cell(spread(r["scores"]["AP"] for r in baselines))
+        expected = [f"{teacher:.1f}", baseline, cell(spread(students)), f"{over_seeds} ({listed})"]
+        assert row.strip("| ").split(" | ")[-4:] == expected

@@ -78,7 +78,7 @@ class TrainingCheckpointer(TADistillCheckpointer):
         except ValueError as error:
             raise ConfigError(
                 f"{path} cannot be gone on from: {error}\nUndo what was changed in the config "
-                "(OUTPUT_DIR has it as it was, config_before_resume_*.yaml), or begin another "
+                "(OUTPUT_DIR has it as it was, config_before_*.yaml), or begin another "
                 f"training in another OUTPUT_DIR, with MODEL.WEIGHTS {path}"
             ) from error
         finally:
