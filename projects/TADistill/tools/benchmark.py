@@ -35,6 +35,7 @@ from timing.variants import TABLE, read_variants
 
 from tadistill.data import register_coco
 from tadistill.errors import ConfigError
+from tadistill.files import written_whole
 
 REPO = Path(__file__).resolve().parents[3]
 PAGE = REPO / "projects/TADistill/BENCHMARK.md"
@@ -133,21 +134,25 @@ def measure(args: argparse.Namespace) -> dict:
                 print(f"  {measured['images / s']}")
             result.setdefault("pairs", {})[name] = measured
     if target:
-        target.write_text(json.dumps(result, indent=1) + "\n")
+        with written_whole(str(target), "w") as file:
+            file.write(json.dumps(result, indent=1) + "\n")
     return result
 
 
 def writable(path: Path) -> Path:
-    """``path``, and its folder made: known before an hour is measured.
+    """``path``, and its folder made: known before an hour is measured. No file is left by asking.
 
     Raises:
         ConfigError: if it cannot be written, or is there and not of an earlier measurement.
     """
+    is_there = path.exists()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with open(path, "a+") as file:
             file.seek(0)
             content = file.read()
+        if not is_there:
+            path.unlink()
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"--json {path} cannot be written: {error}") from error
     if content and not content.startswith('{\n "about"'):

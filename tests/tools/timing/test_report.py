@@ -202,3 +202,9 @@ def test_figures_are_not_written_over_anything_else(tmp_path):
     assert other.read_text() == '{"images": []}'
     with pytest.raises(ConfigError, match="cannot be written"):
         benchmark.writable(other / "figures.json")
+
+
+def test_asking_for_a_file_leaves_none_behind(tmp_path):
+    figures = tmp_path / "new" / "figures.json"
+    assert benchmark.writable(figures) == figures
+    assert not figures.exists()
