@@ -402,6 +402,14 @@ class TestBeforeProcessesAreLaunched:
         assert text.startswith("--num-gpus is 2, but torch sees 1 GPUs")
         assert "MODEL.DEVICE cpu" in text
 
+    @pytest.mark.parametrize("mode", [{}, {"eval_only": True}, {"eval_teacher": True}])
+    def test_each_has_a_gpu_of_its_own(self, cfg, monkeypatch, mode):
+        monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+        cfg.MODEL.DEVICE = "cuda:0"
+        text = self.refusal(cfg, **mode)
+        assert text.startswith("MODEL.DEVICE is 'cuda:0', but there are 2 processes")
+        check_before_launch(cfg, self.args(eval_only=True, num_gpus=1))
+
     def test_on_the_cpu_there_may_be_any_number_of_them(self, cfg, monkeypatch):
         monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
         check_before_launch(cfg, self.args(eval_only=True))

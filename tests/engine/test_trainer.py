@@ -380,6 +380,14 @@ class TestALossThatIsNotFinite:
         assert "iteration 3: every loss of this process is finite" in text
         assert "--resume" not in text  # of which there is nothing here
 
+    def test_of_a_term_says_what_a_teacher_in_float16_wants(self, tmp_path):
+        """Whose activations can be beyond float16's range where the student's are not."""
+        error, nan = FloatingPointError("Loss became infinite or NaN"), torch.tensor(torch.nan)
+        text = str(explain_nonfinite(error, 0, {"loss_tad_feature": nan}, None, str(tmp_path)))
+        assert "set MODEL.TADISTILL.TEACHER.DTYPE to float32" in text
+        text = str(explain_nonfinite(error, 0, {"loss_cls": nan}, None, str(tmp_path)))
+        assert "TEACHER.DTYPE" not in text
+
     def test_weights_that_have_diverged_are_reported_too(self, cfg, tmp_path):
         trainer = TADistillTrainer(cfg)
         with torch.no_grad():

@@ -1,6 +1,8 @@
 """What makes the teacher faster, and how little its answers change."""
 
+import copy
 import functools
+import io
 
 import pytest
 import torch
@@ -221,6 +223,20 @@ def test_all_are_off_and_all_are_read():
     assert TeacherOptions.from_cfg(cfg.MODEL.TADISTILL.TEACHER) == TeacherOptions(
         fold_bn=True, dtype="float16", channels_last=True, compile=True, stream=True
     )
+
+
+def test_a_stream_is_no_part_of_a_copy(teacher_files):
+    """It can be neither copied nor saved."""
+    model = distilled(teacher_files)
+    model._teacher._has_stream, model._teacher._stream = True, torch.Stream(device="cpu")
+    with pytest.raises(TypeError, match="Stream"):
+        copy.deepcopy(model._teacher._stream)
+    twin = copy.deepcopy(model)
+    torch.save(model, io.BytesIO())
+    assert twin._teacher._has_stream
+    assert twin._teacher._stream is None
+    model.float()  # as any move: to another GPU, say
+    assert model._teacher._stream is None
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")

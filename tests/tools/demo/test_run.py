@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from rich.console import Console
-from run import finish
+from run import STUDENTS, configs_of_trained_models, finish
 from trainings import Run
 from trainings.process import lock_of
 
@@ -141,3 +141,13 @@ def test_interrupted_demo_goes_on(finished):
     assert (begun / "student_final.pth").exists()
     curves = json.loads((output / "results.json").read_text())["curves"]["AP"]
     assert [iteration for iteration, _ in curves["distilled"]["0"]] == [3, 6]
+
+
+def test_all_three_are_measured_on_the_device_that_trainings_have(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # and back, at the end: it goes to the repository
+    opts = ["MODEL.DEVICE", "cuda"]
+    runs = {(name, 0): Run(name, tmp_path, "", [], overrides=opts) for name in STUDENTS}
+    cfgs = configs_of_trained_models(runs, 0, tmp_path / "teacher.pth", opts)
+    assert {name: cfg.MODEL.DEVICE for name, cfg in cfgs.items()} == dict.fromkeys(
+        ["baseline", "distilled", "teacher"], "cuda"
+    )

@@ -67,6 +67,12 @@ def explain_nonfinite(
         "Lower SOLVER.BASE_LR, switch on SOLVER.CLIP_GRADIENTS, or lower the weight of the term "
         "under MODEL.TADISTILL"
     )
+    if any(value.startswith("loss_tad_") for value in bad):
+        # float16 ends at 65504, and no scaling of the loss helps a forward pass that is beyond.
+        lines.append(
+            "If it is not finite from the first step and the teacher runs in float16 "
+            "(SOLVER.AMP.ENABLED, or its DTYPE), set MODEL.TADISTILL.TEACHER.DTYPE to float32"
+        )
     return FloatingPointError("\n".join(lines))
 
 

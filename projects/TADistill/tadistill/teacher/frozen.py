@@ -62,11 +62,16 @@ class FrozenTeacher:
         self._backbone = model.backbone
         if options.compile:
             self._backbone = torch.compile(model.backbone, dynamic=True)
-        self._stream = torch.cuda.Stream(model.device) if options.stream else None
+        self._has_stream = options.stream
+        self._stream: torch.cuda.Stream | None = None  # made when first asked for
+
+    def __getstate__(self) -> dict:
+        return {**self.__dict__, "_stream": None}  # a stream can be neither copied nor saved
 
     def follow(self, fn: Callable[[Tensor], Tensor]) -> None:
         """Does to the teacher what ``nn.Module._apply`` does to the student."""
         self.model._apply(fn)
+        self._stream = None  # of the GPU it was on
 
     @torch.no_grad()
     def images(self, batched_inputs: Sequence[Mapping]) -> ImageList:
@@ -82,8 +87,10 @@ class FrozenTeacher:
             folded = fold_batch_norm(self.model)
             self._is_to_be_folded = False
             logger.info(f"Folded {folded} BatchNorm layers of the teacher.")
-        if self._stream is None:
+        if not self._has_stream:
             return self._features(images.tensor)
+        if self._stream is None:
+            self._stream = torch.cuda.Stream(images.tensor.device)
         self._stream.wait_stream(torch.cuda.current_stream(images.tensor.device))
         with torch.cuda.stream(self._stream):
             features = self._features(images.tensor)
@@ -92,14 +99,13 @@ class FrozenTeacher:
 
     def wait_for(self, features: Mapping[str, Tensor]) -> None:
         """Lets what the GPU is asked to do from now on begin when the ``features`` are there."""
-        if self._stream is None:
+        if not self._has_stream:
             return
         stream = torch.cuda.current_stream(self.model.device)
         stream.wait_stream(self._stream)
         for feature in features.values():
-            feature.record_stream(
-                stream
-            )  # whose memory is not to be reused while that one reads it
+            # Its memory is not to be used again while that stream reads it.
+            feature.record_stream(stream)
 
     @torch.no_grad()
     def proposals(self, images: ImageList, features: Mapping[str, Tensor]) -> list[Instances]:

@@ -97,7 +97,14 @@ def _interleaved(calls: Mapping[str, Callable], inputs: list) -> dict[str, float
     seconds = {name: [] for name in calls}
     for inputs_of_round in inputs:
         for name, call in calls.items():
-            start = time.perf_counter()
+            start = _now()
             call(inputs_of_round)
-            seconds[name].append(time.perf_counter() - start)
+            seconds[name].append(_now() - start)
     return {name: median(s[WARMUP_ROUNDS:]) for name, s in seconds.items()}
+
+
+def _now() -> float:
+    """Seconds, when a GPU, if one is in use, has done what it was asked for."""
+    if torch.cuda.is_initialized():
+        torch.cuda.synchronize()
+    return time.perf_counter()

@@ -107,7 +107,8 @@ def main(args: argparse.Namespace, console: Console) -> None:
 
     console.rule("Costs, measured side by side")
     logging.disable(logging.WARNING)
-    costs = measure_costs(configs_of_trained_models(runs, args.seeds[0], teacher_weights))
+    cfgs = configs_of_trained_models(runs, args.seeds[0], teacher_weights, args.opts)
+    costs = measure_costs(cfgs)
 
     rows = result_rows(runs, teacher, costs)
     curves = {name: {seed: ap_curve(runs[name, seed]) for seed in args.seeds} for name in STUDENTS}
@@ -173,8 +174,13 @@ def load_config(path: str, overrides: list[str]) -> CfgNode:
     return cfg
 
 
-def configs_of_trained_models(runs: dict, seed: int, teacher_weights: Path) -> dict[str, CfgNode]:
-    """By name, configs whose MODEL.WEIGHTS are the trained weights."""
+def configs_of_trained_models(
+    runs: dict, seed: int, teacher_weights: Path, opts: list[str]
+) -> dict[str, CfgNode]:
+    """By name, configs whose MODEL.WEIGHTS are the trained weights. ``opts`` are those of all
+    trainings, and so the teacher's, too, whether it was trained here or not: all three are measured
+    on one device.
+    """
     os.chdir(REPO)  # the configs name their files from here
     cfgs = {
         name: load_config(
@@ -183,7 +189,9 @@ def configs_of_trained_models(runs: dict, seed: int, teacher_weights: Path) -> d
         )
         for name in STUDENTS
     }
-    cfgs["teacher"] = load_config(CONFIGS["teacher"], ["MODEL.WEIGHTS", str(teacher_weights)])
+    cfgs["teacher"] = load_config(
+        CONFIGS["teacher"], [*opts, "MODEL.WEIGHTS", str(teacher_weights)]
+    )
     return cfgs
 
 
