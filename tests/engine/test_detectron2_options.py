@@ -99,3 +99,26 @@ def test_a_distilled_training_comes_to_its_end(opts, coco_files, teacher_files, 
     changed = {name for name in trained if not torch.equal(trained[name], before[name])}
     assert any(name.startswith("backbone.fpn_") for name in changed)
     assert any(name.startswith("roi_heads.") for name in changed)
+
+
+def test_a_recipe_for_eight_processes_is_scaled_to_one_and_the_decay_with_it(
+    coco_files, teacher_files, tmp_path
+):
+    """As the README says of one GPU: an eighth of the batch and of the rate, for eight times as
+    long; the teacher's weight falls over all of it.
+    """
+    register_coco([("mine", str(coco_files.annotations), str(coco_files.images))])
+    cfg = student_cfg(
+        teacher_files,
+        *("DATASETS.TRAIN", ("mine",), "DATASETS.TEST", (), "OUTPUT_DIR", str(tmp_path)),
+        *("SOLVER.IMS_PER_BATCH", 8, "SOLVER.BASE_LR", 0.08, "SOLVER.MAX_ITER", 1),
+        *("SOLVER.REFERENCE_WORLD_SIZE", 8, "MODEL.TADISTILL.DECAY.SCHEDULE", "linear"),
+    )
+    trainer = TADistillTrainer(cfg)
+    weights = []
+    trainer.model.register_forward_pre_hook(
+        lambda model, inputs: weights.append((len(inputs[0]), model.distillation_weight))
+    )
+    trainer.train()
+    assert weights == [(1, pytest.approx(1 - t / 7)) for t in range(8)]
+    assert trainer.optimizer.defaults["lr"] == pytest.approx(0.01)
