@@ -20,7 +20,7 @@ from tiny import (
     term_weights,
 )
 
-from tadistill.balance import GradientBalance, gradient_norms, smoothed
+from tadistill.balance import GradientBalance, forget_balance, gradient_norms, smoothed
 from tadistill.errors import ConfigError
 from tadistill.options import TERMS
 
@@ -135,7 +135,7 @@ class TestTheScales:
         measured = scales(elsewhere)
         losses_of(elsewhere, 1, batch(seed=5))
         assert scales(elsewhere) == measured
-        elsewhere.balance.forget()
+        forget_balance(elsewhere)
         losses_of(elsewhere, 7, batch(seed=5))
         assert 0 < scales(elsewhere)["logit"] != measured["logit"]
 
@@ -313,3 +313,8 @@ def test_a_backbone_that_is_frozen_has_no_gradients_to_measure(teacher_files, mo
         build(student_cfg(teacher_files, *ON))
     build(student_cfg(teacher_files))
     build(student_cfg(teacher_files, *ON, *term_weights(0, 0, 0)))
+
+
+def test_there_is_nothing_to_forget_of_a_model_without_a_balance(teacher_files):
+    forget_balance(distilled(teacher_files, "MODEL.TADISTILL.BALANCE.ENABLED", False))
+    forget_balance(torch.nn.Linear(1, 1))

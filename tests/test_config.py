@@ -58,6 +58,15 @@ def test_the_optimizer_of_another_project_stays():
     assert cfg.MODEL.TADISTILL.ENABLED
 
 
+def test_keys_that_are_added_again_keep_their_values(cfg):
+    """As where two projects of one program add them."""
+    cfg.MODEL.TADISTILL.LOGIT.WEIGHT = 3.0
+    cfg.MODEL.TADISTILL.TEACHER.CONFIG_FILE = "teacher.yaml"
+    before = cfg.clone()
+    add_tadistill_config(cfg)
+    assert cfg == before
+
+
 def test_a_plain_model_builds_from_a_config_with_the_keys():
     cfg = plain_cfg()
     add_tadistill_config(cfg)

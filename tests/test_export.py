@@ -13,8 +13,10 @@ from detectron2.modeling import GeneralizedRCNN
 from tiny import batch, build, liven, plain_cfg, same_detections, same_tensors, student_cfg
 from torch import distributed
 from torch.nn.parallel import DistributedDataParallel
+from torch.optim.swa_utils import AveragedModel
 
-from tadistill import export_student
+from tadistill import TADistillRCNN, export_student
+from tadistill.errors import ConfigError
 from tadistill.export import student_config
 
 # Runs where `import tadistill` cannot succeed, whether it is installed or not.
@@ -152,7 +154,9 @@ def test_keys_of_other_projects_stay(model, teacher_files, tmp_path):
 
 
 def test_a_config_that_changes_nothing_of_the_model_is_exported_too(tmp_path):
-    _, config = export_student(torch.nn.Linear(1, 1), get_cfg(), str(tmp_path))
+    detector = GeneralizedRCNN.__new__(GeneralizedRCNN)  # of which nothing is asked
+    torch.nn.Module.__init__(detector)
+    _, config = export_student(detector, get_cfg(), str(tmp_path))
     stock = get_cfg()
     stock.merge_from_file(config)
     expected = get_cfg()
@@ -202,6 +206,57 @@ def process_group(tmp_path):
     distributed.init_process_group("gloo", init_method=address, rank=0, world_size=1)
     yield
     distributed.destroy_process_group()
+
+
+def test_parts_that_were_compiled_have_their_plain_names(model, teacher_files, tmp_path):
+    cfg = student_cfg(teacher_files)
+    of_plain, _ = export_student(model, cfg, str(tmp_path), name="plain")
+    model.backbone = torch.compile(model.backbone)
+    model.roi_heads.box_head = torch.compile(model.roi_heads.box_head)
+    assert any("._orig_mod." in name for name in model.state_dict())
+    of_compiled, _ = export_student(model, cfg, str(tmp_path), name="compiled")
+    assert same_tensors(torch.load(of_compiled)["model"], torch.load(of_plain)["model"])
+
+
+def test_a_model_that_torch_averages_is_unwrapped(model, teacher_files, tmp_path):
+    averaged = AveragedModel(model)
+    assert "n_averaged" in averaged.state_dict()
+    cfg = student_cfg(teacher_files)
+    of_averaged, _ = export_student(averaged, cfg, str(tmp_path), name="averaged")
+    of_plain, _ = export_student(model, cfg, str(tmp_path), name="plain")
+    assert same_tensors(torch.load(of_averaged)["model"], torch.load(of_plain)["model"])
+
+
+def test_what_is_no_detector_is_refused_before_anything_is_written(teacher_files, tmp_path):
+    """Its weights would have names that no detector finds, of which Detectron2 only warns."""
+    wrapper = torch.nn.Sequential(torch.nn.Linear(1, 1))
+    with pytest.raises(ConfigError, match=r"was given a Sequential.* of a wrapper, the one inside"):
+        export_student(wrapper, student_cfg(teacher_files), str(tmp_path / "run"))
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_class_that_detects_otherwise_is_warned_of(teacher_files, tmp_path, tadistill_log):
+    class Scaled(TADistillRCNN):
+        def preprocess_image(self, batched_inputs):
+            images = super().preprocess_image(batched_inputs)
+            images.tensor /= 255
+            return images
+
+    model = build(student_cfg(teacher_files))
+    export_student(model, student_cfg(teacher_files), str(tmp_path))
+    assert "detects otherwise" not in tadistill_log.text
+    model.__class__ = Scaled
+    export_student(model, student_cfg(teacher_files), str(tmp_path))
+    assert "GeneralizedRCNN, which has no preprocess_image of Scaled" in tadistill_log.text
+
+
+def test_keys_of_another_project_are_named(model, teacher_files, tmp_path, tadistill_log):
+    cfg = student_cfg(teacher_files)
+    cfg.MY, cfg.MODEL.MY_HEAD = CfgNode({"KEY": 1}), 2
+    export_student(model, cfg, str(tmp_path))
+    assert "for stock Detectron2 with what declares" in tadistill_log.text
+    assert "MODEL.MY_HEAD" in tadistill_log.text
+    assert "MY," in tadistill_log.text or "MY:" in tadistill_log.text
 
 
 @pytest.mark.usefixtures("process_group")

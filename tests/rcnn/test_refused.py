@@ -1,6 +1,7 @@
 """What cannot be distilled is refused when the model is built."""
 
 import pytest
+from detectron2.modeling import GeneralizedRCNN
 from distilled import INSTANCE_GATE, check_gradients, distilled
 from tiny import batch, save_teacher, source, step, student_cfg, teacher_cfg, term_weights
 
@@ -23,6 +24,27 @@ class TestWhatCannotBeDistilled:
         kwargs = TADistillRCNN.from_config(student)
         with pytest.raises(ConfigError, match="teacher has 3 classes and the student 4"):
             TADistillRCNN(**{**kwargs, "teacher": teacher})
+
+    def test_a_forward_that_a_distilled_step_would_pass_by(self, teacher_files):
+        class Mine(GeneralizedRCNN):
+            def forward(self, batched_inputs):
+                return {**super().forward(batched_inputs), "loss_mine": 1.0}
+
+        class Both(TADistillRCNN, Mine):
+            pass
+
+        cfg = student_cfg(teacher_files)
+        with pytest.raises(ConfigError, match=r"Both inherits .*Mine\.forward, which a distilled"):
+            Both(cfg)
+        cfg.MODEL.TADISTILL.ENABLED = False
+        Both(cfg)
+
+    def test_another_teacher_for_a_model_that_is_built(self, teacher_files):
+        """A module of that name would become a part of the student, and teach nothing."""
+        model = distilled(teacher_files)
+        with pytest.raises(AttributeError, match="teacher cannot be set: build another"):
+            model.teacher = build_teacher(student_cfg(teacher_files)).model
+        assert not any(name.startswith("teacher") for name in model.state_dict())
 
     def test_a_level_of_a_stride_that_the_teacher_does_not_have(self, tmp_path):
         with pytest.raises(ConfigError) as error:

@@ -2,8 +2,10 @@
 
 import pytest
 from detectron2 import model_zoo
+from detectron2.modeling import META_ARCH_REGISTRY
 from tiny import student_cfg, teacher_cfg
 
+from tadistill import TADistillRCNN
 from tadistill.errors import ConfigError
 from tadistill.teacher import teacher_config, teacher_weights
 
@@ -131,6 +133,19 @@ class TestARefusedConfig:
         text = refusal(pointing_at(file, opts=opts))
         assert f"{KEY}.OPTS is {opts!r}" in text
         assert "list of keys and values" in text
+
+    def test_of_a_class_that_sees_images_in_its_own_way(self, tmp_path, monkeypatch):
+        """Which the plain model that teaches in its place would not."""
+
+        class Mine(TADistillRCNN):
+            def preprocess_image(self, batched_inputs):
+                raise NotImplementedError
+
+        monkeypatch.setitem(META_ARCH_REGISTRY._obj_map, "Mine", Mine)
+        path = tmp_path / "teacher.yaml"
+        path.write_text(teacher_cfg("MODEL.META_ARCHITECTURE", "Mine").dump())
+        text = refusal(pointing_at(path))
+        assert "describes a Mine, a class below TADistillRCNN with a preprocess_image" in text
 
 
 class TestWeights:

@@ -19,6 +19,7 @@ except ImportError as e:
     ) from e
 
 from .backbones import build_timm_fpn_backbone
+from .balance import forget_balance
 from .config import add_tadistill_config
 from .export import export_student
 from .hooks import DistillationDecayHook
@@ -33,5 +34,6 @@ __all__ = [
     "add_tadistill_config",
     "build_timm_fpn_backbone",
     "export_student",
+    "forget_balance",
     "inherit_from_teacher",
 ]

@@ -1,7 +1,10 @@
-"""Whether a config is that of a distillation."""
+"""Whether a config is that of a distillation, and what a project's class below ours is for."""
 
 from detectron2.config import CfgNode
 from detectron2.modeling import META_ARCH_REGISTRY
+
+# What makes detections of images, which a GeneralizedRCNN in the class's place does in its own way.
+_OF_INFERENCE = ("inference", "preprocess_image", "_postprocess")
 
 
 def is_distilled(cfg: CfgNode) -> bool:
@@ -11,3 +14,14 @@ def is_distilled(cfg: CfgNode) -> bool:
     name = cfg.MODEL.META_ARCHITECTURE
     model = META_ARCH_REGISTRY.get(name) if name in META_ARCH_REGISTRY else None
     return isinstance(model, type) and issubclass(model, TADistillRCNN)
+
+
+def own_inference(model: type) -> list[str]:
+    """The methods by which a class below ``TADistillRCNN`` detects otherwise than that does, so
+    that a plain ``GeneralizedRCNN`` with its weights is another detector.
+    """
+    from .rcnn import TADistillRCNN
+
+    if not issubclass(model, TADistillRCNN):
+        return []
+    return [m for m in _OF_INFERENCE if getattr(model, m) is not getattr(TADistillRCNN, m)]

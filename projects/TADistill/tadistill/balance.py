@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from .errors import ConfigError
 from .options import TERMS, BalanceOptions
+from .parallel import unwrapped
 
 NOTHING_TO_MEASURE = (
     "MODEL.TADISTILL.BALANCE measures gradients on the student's feature maps, but all of its "
@@ -42,7 +43,7 @@ class GradientBalance(nn.Module):
     Attributes:
         scales: (3,), in the order of ``TERMS``; 0 for a term that has not had a gradient at any
             measurement yet. The only state: a resumed training finds it in its checkpoint, and one
-            that only begins with another's weights is to :meth:`forget` it.
+            that only begins with another's weights is to forget it: :func:`forget_balance`.
     """
 
     def __init__(self, options: BalanceOptions, weights: Mapping[str, float]):
@@ -103,6 +104,17 @@ class GradientBalance(nn.Module):
             measured = self._weights[name] * getattr(options, name) * norm_det / norm
             scale = self.scales[TERMS.index(name)]
             scale.copy_(smoothed(scale, measured, options.momentum, options.limit))
+
+
+def forget_balance(model: nn.Module) -> None:
+    """Lets a training begin with scales of its own, though its weights are of another distillation.
+
+    Args:
+        model: any; in a ``DistributedDataParallel`` or not. Without a balance nothing is done.
+    """
+    balance = getattr(unwrapped(model), "balance", None)
+    if isinstance(balance, GradientBalance):
+        balance.forget()
 
 
 def gradient_norms(losses: Sequence[Tensor], features: Sequence[Tensor]) -> Tensor:

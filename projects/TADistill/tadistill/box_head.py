@@ -40,7 +40,10 @@ def run_box_head(
         features: the same model's feature maps, each (N, C, H, W).
         proposals: N ``Instances`` with ``proposal_boxes``.
     """
-    raise TypeError(f"{type(roi_heads).__name__} has no box branch that TADistill knows")
+    hint = ""
+    if type(roi_heads).__name__ == "OptimizedModule":
+        hint = "; compile the box_head in it instead of all of the ROI heads"
+    raise TypeError(f"{type(roi_heads).__name__} has no box branch that TADistill knows{hint}")
 
 
 @singledispatch

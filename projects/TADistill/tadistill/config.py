@@ -15,6 +15,7 @@ def add_tadistill_config(cfg: CN) -> None:
         cfg: a config made by ``detectron2.config.get_cfg()``.
     """
     _C = cfg
+    set_before = _C.MODEL.get("TADISTILL", CN())  # two projects may both add these: values stay
     _C.MODEL.TADISTILL = CN()
 
     # False: no teacher is built, and a step is bitwise that of GeneralizedRCNN (the baseline).
@@ -99,6 +100,8 @@ def add_tadistill_config(cfg: CN) -> None:
     # For "step": w is multiplied by GAMMA at each of these fractions of the training.
     _C.MODEL.TADISTILL.DECAY.STEPS = [0.6667, 0.8889]
     _C.MODEL.TADISTILL.DECAY.GAMMA = 0.1
+
+    _C.MODEL.TADISTILL.merge_from_other_cfg(set_before)
 
     # MODEL.BACKBONE.NAME "build_timm_fpn_backbone": a model of timm (which must be installed) with
     # a feature pyramid on MODEL.FPN.IN_FEATURES, its maps "stride4", "stride8", "stride16", ….

@@ -12,6 +12,25 @@ from .errors import ConfigError
 from .options import DistillationOptions
 
 
+def check_forward(student: type, inherited: Callable) -> None:
+    """Whether a distilled step, which takes the place of ``GeneralizedRCNN.forward``, would pass by
+    what another class has there.
+
+    Args:
+        student: the class of the model.
+        inherited: the ``forward`` that the class behind ``TADistillRCNN`` has.
+
+    Raises:
+        ConfigError: naming the class whose ``forward`` it is.
+    """
+    if inherited is not GeneralizedRCNN.forward:
+        raise ConfigError(
+            f"{student.__name__} inherits {inherited.__qualname__}, which a distilled step would "
+            "pass by: what it adds belongs in a forward of the class itself, around "
+            "super().forward(batched_inputs)"
+        )
+
+
 def check_pair(
     student: GeneralizedRCNN, teacher: GeneralizedRCNN, options: DistillationOptions
 ) -> None:

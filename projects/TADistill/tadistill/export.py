@@ -7,13 +7,15 @@ import os
 
 import torch
 from detectron2.config import CfgNode, get_cfg
+from detectron2.modeling import META_ARCH_REGISTRY, GeneralizedRCNN
 from detectron2.utils import comm
-from torch import nn
+from torch import Tensor, nn
 
-from .architecture import is_distilled
+from .architecture import is_distilled, own_inference
 from .backbones import TIMM_FPN, without_timm_weights
+from .errors import ConfigError
 from .files import written_whole
-from .parallel import unwrapped
+from .parallel import COMPILED, unwrapped
 
 logger = logging.getLogger(__name__)
 
@@ -53,24 +55,23 @@ def export_student(
     In several processes each may call this: the main one writes, the others return at once.
 
     Args:
-        model: a :class:`TADistillRCNN` or a plain detector; in a ``DistributedDataParallel`` or
-            not.
+        model: a :class:`TADistillRCNN` or a plain detector; compiled, averaged or in a
+            ``DistributedDataParallel`` or not.
         cfg: its config.
         directory: where to; made if need be.
         name: of both files.
 
     Returns:
         The paths of the weights and of the config.
+
+    Raises:
+        ConfigError: if the model is neither, as one inside another project's wrapper.
     """
     weights_path = os.path.join(directory, f"{name}.pth")
     config_path = os.path.join(directory, f"{name}.yaml")
     if not comm.is_main_process():
         return weights_path, config_path
-    weights = {
-        key: tensor.detach().cpu()
-        for key, tensor in unwrapped(model).state_dict().items()
-        if not key.startswith(("adapters.", "balance."))  # which only the distillation needed
-    }
+    weights = _student_weights(model, cfg)
     os.makedirs(directory, exist_ok=True)
 
     student_cfg = student_config(cfg)
@@ -79,10 +80,55 @@ def export_student(
         torch.save({"model": weights, "__author__": "tadistill"}, f)
     with written_whole(config_path, "w") as f:
         f.write(student_cfg.dump())
+    _warn_of_what_stays_behind(type(unwrapped(model)))
     needs_us = cfg.MODEL.BACKBONE.NAME == TIMM_FPN
     opened_by = "Detectron2 with tadistill and timm" if needs_us else "stock Detectron2"
+    others = [key for key in _keys_of_others(student_cfg, get_cfg()) if key != "MODEL.TIMM"]
+    if others:
+        opened_by += f" with what declares {', '.join(others)}"
     logger.info("The student alone, for %s: %s and %s", opened_by, weights_path, config_path)
     return weights_path, config_path
+
+
+def _student_weights(model: nn.Module, cfg: CfgNode) -> dict[str, Tensor]:
+    """On the CPU, by the names that the tensors have in a model which nothing wraps."""
+    model = unwrapped(model)
+    name = cfg.MODEL.META_ARCHITECTURE
+    architecture = META_ARCH_REGISTRY.get(name) if name in META_ARCH_REGISTRY else None
+    known = (GeneralizedRCNN, architecture) if isinstance(architecture, type) else GeneralizedRCNN
+    if not isinstance(model, known):
+        raise ConfigError(
+            f"export_student was given a {type(model).__name__}, and MODEL.META_ARCHITECTURE is "
+            f"{name!r}: its weights would have other names. Give it the model itself; of a "
+            "wrapper, the one inside"
+        )
+    return {
+        key.replace(f"{COMPILED}.", ""): tensor.detach().cpu()
+        for key, tensor in model.state_dict().items()
+        if not key.startswith(("adapters.", "balance."))  # which only the distillation needed
+    }
+
+
+def _warn_of_what_stays_behind(model: type) -> None:
+    methods = own_inference(model)
+    if methods:
+        logger.warning(
+            "The student is exported as a GeneralizedRCNN, which has no %s of %s: it detects "
+            "otherwise. Open its weights with a class that has them",
+            ", ".join(methods),
+            model.__name__,
+        )
+
+
+def _keys_of_others(cfg: CfgNode, defaults: CfgNode, prefix: str = "") -> list[str]:
+    """The keys of ``cfg``, in full, that ``defaults`` does not have."""
+    keys = []
+    for key, value in cfg.items():
+        if key not in defaults:
+            keys.append(prefix + key)
+        elif isinstance(value, CfgNode):
+            keys += _keys_of_others(value, defaults[key], f"{prefix}{key}.")
+    return keys
 
 
 def _difference(cfg: CfgNode, defaults: CfgNode) -> CfgNode:

@@ -1,5 +1,6 @@
 """The Detectron2 hook that drives w(t) and writes the gates' shares and the terms' scales."""
 
+import logging
 from collections.abc import Sequence
 
 from detectron2.config import configurable
@@ -8,6 +9,8 @@ from detectron2.engine import HookBase
 from .decay import build_schedule, decay_weight
 from .errors import ConfigError
 from .parallel import unwrapped
+
+logger = logging.getLogger(__name__)
 
 
 class DistillationDecayHook(HookBase):
@@ -29,20 +32,33 @@ class DistillationDecayHook(HookBase):
 
     @configurable
     def __init__(
-        self, *, schedule: str = "linear", steps: Sequence[float] = (), gamma: float = 0.1
+        self,
+        *,
+        schedule: str = "linear",
+        steps: Sequence[float] = (),
+        gamma: float = 0.1,
+        inherits: bool = False,
     ):
         """
         Args:
             schedule: "linear", "cosine", "step" or "constant".
             steps: for "step", the fractions of the training at which w is multiplied by gamma.
             gamma: for "step".
+            inherits: whether the student is to have an inheriting start, so that a training which
+                begins without one is warned of.
         """
         self._schedule = build_schedule(schedule, steps, gamma)
+        self._inherits = inherits
 
     @classmethod
     def from_config(cls, cfg):
         decay = cfg.MODEL.TADISTILL.DECAY
-        return {"schedule": decay.SCHEDULE, "steps": decay.STEPS, "gamma": decay.GAMMA}
+        return {
+            "schedule": decay.SCHEDULE,
+            "steps": decay.STEPS,
+            "gamma": decay.GAMMA,
+            "inherits": cfg.MODEL.TADISTILL.ENABLED and cfg.MODEL.TADISTILL.INHERIT,
+        }
 
     def before_train(self):
         if not hasattr(self._model, "distillation_weight"):
@@ -50,6 +66,12 @@ class DistillationDecayHook(HookBase):
                 "DistillationDecayHook was given a trainer of a "
                 f"{type(self._model).__name__}; it sets the weight of a TADistillRCNN. Leave the "
                 'hook out, or set MODEL.META_ARCHITECTURE to "TADistillRCNN"'
+            )
+        begins = self.trainer.start_iter == 0
+        if begins and self._inherits and not self._model.has_inherited:
+            logger.warning(
+                "MODEL.TADISTILL.INHERIT is True, but this trainer has not called "
+                "tadistill.inherit_from_teacher(model), and the student starts from its own weights"
             )
 
     def before_step(self):

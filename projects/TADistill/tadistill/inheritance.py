@@ -61,6 +61,7 @@ def inherit_from_teacher(model: nn.Module) -> list[str]:
     with torch.no_grad():
         for name in inherited:
             student[name].copy_(teacher[name])
+    model.has_inherited = True
     logger.info(
         "The student inherits %d of the %d tensors of its neck, RPN and ROI heads from the teacher"
         "%s",

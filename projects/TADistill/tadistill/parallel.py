@@ -1,16 +1,19 @@
-"""Models that may be wrapped, for several processes or by ``torch.compile``."""
+"""Models that may be wrapped, for several processes, by ``torch.compile`` or to be averaged."""
 
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
+from torch.optim.swa_utils import AveragedModel
 
 # Where torch.compile keeps a model, and what the names of its tensors then begin with.
 COMPILED = "_orig_mod"
 
 
 def unwrapped(model: nn.Module) -> nn.Module:
-    """The model inside ``DistributedDataParallel`` and ``torch.compile``; any other as it is."""
+    """The model inside ``DistributedDataParallel``, ``torch.compile`` and torch's
+    ``AveragedModel``; any other as it is.
+    """
     while True:
-        if isinstance(model, DistributedDataParallel):
+        if isinstance(model, (DistributedDataParallel, AveragedModel)):
             model = model.module
         elif type(model).__name__ == "OptimizedModule":  # torch's own, which is private
             model = getattr(model, COMPILED)

@@ -11,7 +11,7 @@ from torch import Tensor
 from .adapters import Adapters
 from .balance import GradientBalance
 from .box_head import roi_losses, run_box_head
-from .distillable import check_anchors, check_balance, check_pair
+from .distillable import check_anchors, check_balance, check_forward, check_pair
 from .distillation import distillation_losses
 from .ground_truth import with_gt_index
 from .host_scalars import HostScalars
@@ -33,7 +33,8 @@ class TADistillRCNN(GeneralizedRCNN):
     ``state_dict()`` or ``named_modules()``, always in eval mode, following ``.to(device)``.
 
     Attributes:
-        teacher: the frozen teacher, a ``GeneralizedRCNN``; None with distillation off.
+        teacher: the frozen teacher, a ``GeneralizedRCNN``; None with distillation off. Images that
+            are given to it have its own channel order.
         student: a plain ``GeneralizedRCNN`` over the same modules, without teacher and adapters.
             Its modules being this model's, ``student.eval()`` is theirs too: copy it to evaluate it
             in the middle of a step.
@@ -41,6 +42,7 @@ class TADistillRCNN(GeneralizedRCNN):
             somebody does, counts as 1.
         gate_shares: after a step, for each gate the share of regions in which the teacher won:
             scalars on the CPU by the names "logit", "box" and "feature".
+        has_inherited: whether :func:`tadistill.inherit_from_teacher` was called.
         balance_scales: after a step with ``BALANCE``, s_x by the names of the terms: scalars too.
     """
 
@@ -66,10 +68,12 @@ class TADistillRCNN(GeneralizedRCNN):
         self._teacher = teacher
         self._options = options
         self.distillation_weight: float | None = None
+        self.has_inherited = False
         self._gate_shares = HostScalars()
         self._balance_scales = HostScalars()
         if teacher is None:
             return
+        check_forward(type(self), super().forward.__func__)
         check_pair(self, teacher.model, options)
         self._levels = {}
         if options.feature.weight > 0:
@@ -124,6 +128,12 @@ class TADistillRCNN(GeneralizedRCNN):
         student.pixel_mean, student.pixel_std = self.pixel_mean, self.pixel_std
         student.training = self.training
         return student
+
+    def __setattr__(self, name: str, value):
+        # ``nn.Module`` would make a module of that name part of the student, beside the property.
+        if name in ("teacher", "student"):
+            raise AttributeError(f"{name} cannot be set: build another TADistillRCNN instead")
+        super().__setattr__(name, value)
 
     def forward(self, batched_inputs: list[dict]):
         """As ``GeneralizedRCNN.forward``; in training with ``loss_tad_*`` among the losses."""
@@ -208,7 +218,8 @@ class TADistillRCNN(GeneralizedRCNN):
             logger.warning(
                 "Nothing sets the weight of the distillation terms, so it stays at 1: add "
                 "tadistill.DistillationDecayHook(cfg) to the trainer's hooks, or set "
-                "model.distillation_weight in your loop."
+                "model.distillation_weight in your loop (model.module.distillation_weight under "
+                "DistributedDataParallel)."
             )
             self.distillation_weight = 1.0
         return self.distillation_weight

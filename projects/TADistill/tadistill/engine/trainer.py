@@ -18,6 +18,7 @@ from detectron2.utils import comm
 from torch.nn.parallel import DistributedDataParallel
 
 from ..architecture import is_distilled
+from ..balance import forget_balance
 from ..checkpoint import TrainingCheckpointer
 from ..data import ResumableLoader
 from ..export import export_student
@@ -135,8 +136,7 @@ class TADistillTrainer(DefaultTrainer):
         model = unwrapped(self._trainer.model)
         if resumed or getattr(model, "teacher", None) is None:  # there is none in a plain training
             return
-        if hasattr(model, "balance"):
-            model.balance.forget()  # MODEL.WEIGHTS may be of another distillation
+        forget_balance(model)  # MODEL.WEIGHTS may be of another distillation
         if self.cfg.MODEL.TADISTILL.INHERIT:
             inherit_from_teacher(model)
 

@@ -2,9 +2,10 @@
 
 from detectron2 import model_zoo
 from detectron2.config import CfgNode, get_cfg
+from detectron2.modeling import META_ARCH_REGISTRY
 from detectron2.utils.file_io import PathManager
 
-from ..architecture import is_distilled
+from ..architecture import is_distilled, own_inference
 from ..config import add_tadistill_config
 from ..errors import ConfigError
 from ..merging import is_address, merge_file, merge_opts
@@ -31,10 +32,22 @@ def teacher_config(cfg: CfgNode) -> CfgNode:
     merge_opts(teacher_cfg, node.OPTS, f"{KEY}.OPTS")
 
     if is_distilled(teacher_cfg):
+        _check_inference(teacher_cfg.MODEL.META_ARCHITECTURE)
         teacher_cfg.MODEL.META_ARCHITECTURE = "GeneralizedRCNN"
     teacher_cfg.MODEL.DEVICE = cfg.MODEL.DEVICE
     teacher_cfg.freeze()
     return teacher_cfg
+
+
+def _check_inference(name: str) -> None:
+    methods = own_inference(META_ARCH_REGISTRY.get(name))
+    if methods:
+        raise ConfigError(
+            f"{KEY}.CONFIG_FILE describes a {name}, a class below TADistillRCNN with a "
+            f"{' and a '.join(methods)} of its own, which the GeneralizedRCNN that teaches in its "
+            "place would not have. Name a class below GeneralizedRCNN that has it: "
+            f"{KEY}.OPTS \"['MODEL.META_ARCHITECTURE', '…']\""
+        )
 
 
 def teacher_weights(cfg: CfgNode) -> str:
