@@ -62,6 +62,7 @@ def test_keys_that_are_added_again_keep_their_values(cfg):
     """As where two projects of one program add them."""
     cfg.MODEL.TADISTILL.LOGIT.WEIGHT = 3.0
     cfg.MODEL.TADISTILL.TEACHER.CONFIG_FILE = "teacher.yaml"
+    cfg.MODEL.TADISTILL.MINE = CfgNode({"KEY": 1})
     before = cfg.clone()
     add_tadistill_config(cfg)
     assert cfg == before

@@ -166,22 +166,3 @@ def test_without_a_teacher_there_are_no_shares_to_write():
     names = trainer.storage.histories()
     assert "loss_cls" in names
     assert not [name for name in names if "tad" in name]
-
-
-class TestAnInheritingStart:
-    @pytest.fixture
-    def hook(self, teacher_files):
-        return DistillationDecayHook(student_cfg(teacher_files, "MODEL.TADISTILL.INHERIT", True))
-
-    def test_that_no_trainer_has_made_is_warned_of(self, hook, tadistill_log):
-        listener = Listener()
-        listener.has_inherited = False
-        run(hook, 0, 2, listener)
-        assert "has not called tadistill.inherit_from_teacher(model)" in tadistill_log.text
-
-    @pytest.mark.parametrize(("has_inherited", "start"), [(True, 0), (False, 1)])
-    def test_that_was_made_or_lies_behind_is_not(self, hook, tadistill_log, has_inherited, start):
-        listener = Listener()
-        listener.has_inherited = has_inherited
-        run(hook, start, 2, listener)
-        assert "inherit_from_teacher" not in tadistill_log.text

@@ -195,6 +195,17 @@ class TestInATraining:
         name = "roi_heads.box_head.fc1.weight"
         assert torch.equal(model.state_dict()[name], model.teacher.state_dict()[name])
 
+    def test_one_that_a_trainer_does_not_make_is_warned_of(self, cfg, monkeypatch, tadistill_log):
+        monkeypatch.setattr("tadistill.engine.trainer.inherit_from_teacher", lambda model: None)
+        self.trainer(cfg).train()
+        assert "has not called tadistill.inherit_from_teacher(model)" in tadistill_log.text
+
+    def test_one_that_was_made_is_not_warned_of(self, cfg, tadistill_log):
+        self.trainer(cfg).train()
+        self.trainer(cfg, resume=True).train()  # and of a resumed training it lies behind
+        assert "The student inherits" in tadistill_log.text
+        assert "has not called" not in tadistill_log.text
+
     def test_it_does_not_happen_again_after_a_resume(self, cfg):
         trained = self.trainer(cfg)
         trained.train()

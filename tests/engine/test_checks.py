@@ -409,6 +409,8 @@ class TestBeforeProcessesAreLaunched:
         text = self.refusal(cfg, **mode)
         assert text.startswith("MODEL.DEVICE is 'cuda:0', but there are 2 processes")
         check_before_launch(cfg, self.args(eval_only=True, num_gpus=1))
+        machines = {"num_machines": 2, "dist_url": "tcp://first:29500"}
+        check_before_launch(cfg, self.args(eval_only=True, num_gpus=1, **machines))
 
     def test_on_the_cpu_there_may_be_any_number_of_them(self, cfg, monkeypatch):
         monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)

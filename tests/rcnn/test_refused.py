@@ -39,6 +39,13 @@ class TestWhatCannotBeDistilled:
         cfg.MODEL.TADISTILL.ENABLED = False
         Both(cfg)
 
+        class Around(Both):
+            def forward(self, batched_inputs):
+                return {**super().forward(batched_inputs), "loss_mine": 1.0}
+
+        cfg.MODEL.TADISTILL.ENABLED = True
+        assert step(Around(cfg), batch())["loss_mine"] == 1.0
+
     def test_another_teacher_for_a_model_that_is_built(self, teacher_files):
         """A module of that name would become a part of the student, and teach nothing."""
         model = distilled(teacher_files)

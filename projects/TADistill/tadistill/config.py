@@ -101,7 +101,7 @@ def add_tadistill_config(cfg: CN) -> None:
     _C.MODEL.TADISTILL.DECAY.STEPS = [0.6667, 0.8889]
     _C.MODEL.TADISTILL.DECAY.GAMMA = 0.1
 
-    _C.MODEL.TADISTILL.merge_from_other_cfg(set_before)
+    _keep(set_before, _C.MODEL.TADISTILL)
 
     # MODEL.BACKBONE.NAME "build_timm_fpn_backbone": a model of timm (which must be installed) with
     # a feature pyramid on MODEL.FPN.IN_FEATURES, its maps "stride4", "stride8", "stride16", ….
@@ -118,3 +118,12 @@ def add_tadistill_config(cfg: CN) -> None:
     # Detectron2's own trainer knows SGD alone. Other projects have this key too.
     if "OPTIMIZER" not in _C.SOLVER:
         _C.SOLVER.OPTIMIZER = "SGD"
+
+
+def _keep(values: CN, node: CN) -> None:
+    """Puts ``values`` in their places in ``node``, whatever they are: who reads them will say."""
+    for key, value in values.items():
+        if isinstance(value, CN) and isinstance(node.get(key), CN):
+            _keep(value, node[key])
+        else:
+            node[key] = value

@@ -26,7 +26,7 @@ def check_forward(student: type, inherited: Callable) -> None:
     if inherited is not GeneralizedRCNN.forward:
         raise ConfigError(
             f"{student.__name__} inherits {inherited.__qualname__}, which a distilled step would "
-            "pass by: what it adds belongs in a forward of the class itself, around "
+            f"pass by: what it adds belongs in a forward of {student.__name__} itself, around "
             "super().forward(batched_inputs)"
         )
 

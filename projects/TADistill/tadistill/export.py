@@ -83,7 +83,9 @@ def export_student(
     _warn_of_what_stays_behind(type(unwrapped(model)))
     needs_us = cfg.MODEL.BACKBONE.NAME == TIMM_FPN
     opened_by = "Detectron2 with tadistill and timm" if needs_us else "stock Detectron2"
-    others = [key for key in _keys_of_others(student_cfg, get_cfg()) if key != "MODEL.TIMM"]
+    others = _keys_of_others(student_cfg, get_cfg())
+    if needs_us:
+        others.remove("MODEL.TIMM")
     if others:
         opened_by += f" with what declares {', '.join(others)}"
     logger.info("The student alone, for %s: %s and %s", opened_by, weights_path, config_path)
@@ -94,9 +96,9 @@ def _student_weights(model: nn.Module, cfg: CfgNode) -> dict[str, Tensor]:
     """On the CPU, by the names that the tensors have in a model which nothing wraps."""
     model = unwrapped(model)
     name = cfg.MODEL.META_ARCHITECTURE
-    architecture = META_ARCH_REGISTRY.get(name) if name in META_ARCH_REGISTRY else None
-    known = (GeneralizedRCNN, architecture) if isinstance(architecture, type) else GeneralizedRCNN
-    if not isinstance(model, known):
+    architecture = META_ARCH_REGISTRY.get(name) if name in META_ARCH_REGISTRY else GeneralizedRCNN
+    # Of a function nothing is known about what it builds.
+    if isinstance(architecture, type) and not isinstance(model, (GeneralizedRCNN, architecture)):
         raise ConfigError(
             f"export_student was given a {type(model).__name__}, and MODEL.META_ARCHITECTURE is "
             f"{name!r}: its weights would have other names. Give it the model itself; of a "

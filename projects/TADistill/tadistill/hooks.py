@@ -32,33 +32,20 @@ class DistillationDecayHook(HookBase):
 
     @configurable
     def __init__(
-        self,
-        *,
-        schedule: str = "linear",
-        steps: Sequence[float] = (),
-        gamma: float = 0.1,
-        inherits: bool = False,
+        self, *, schedule: str = "linear", steps: Sequence[float] = (), gamma: float = 0.1
     ):
         """
         Args:
             schedule: "linear", "cosine", "step" or "constant".
             steps: for "step", the fractions of the training at which w is multiplied by gamma.
             gamma: for "step".
-            inherits: whether the student is to have an inheriting start, so that a training which
-                begins without one is warned of.
         """
         self._schedule = build_schedule(schedule, steps, gamma)
-        self._inherits = inherits
 
     @classmethod
     def from_config(cls, cfg):
         decay = cfg.MODEL.TADISTILL.DECAY
-        return {
-            "schedule": decay.SCHEDULE,
-            "steps": decay.STEPS,
-            "gamma": decay.GAMMA,
-            "inherits": cfg.MODEL.TADISTILL.ENABLED and cfg.MODEL.TADISTILL.INHERIT,
-        }
+        return {"schedule": decay.SCHEDULE, "steps": decay.STEPS, "gamma": decay.GAMMA}
 
     def before_train(self):
         if not hasattr(self._model, "distillation_weight"):
@@ -68,7 +55,7 @@ class DistillationDecayHook(HookBase):
                 'hook out, or set MODEL.META_ARCHITECTURE to "TADistillRCNN"'
             )
         begins = self.trainer.start_iter == 0
-        if begins and self._inherits and not self._model.has_inherited:
+        if begins and self._is_to_inherit() and not self._model.has_inherited:
             logger.warning(
                 "MODEL.TADISTILL.INHERIT is True, but this trainer has not called "
                 "tadistill.inherit_from_teacher(model), and the student starts from its own weights"
@@ -88,6 +75,10 @@ class DistillationDecayHook(HookBase):
             storage.put_scalar(f"tad/gate_{name}", share)
         for name, scale in self._model.balance_scales.items():
             storage.put_scalar(f"tad/balance_{name}", scale)
+
+    def _is_to_inherit(self) -> bool:
+        cfg = getattr(self.trainer, "cfg", None)  # which Detectron2's smaller trainers do not have
+        return cfg is not None and cfg.MODEL.TADISTILL.INHERIT and self._model.teacher is not None
 
     @property
     def _model(self):

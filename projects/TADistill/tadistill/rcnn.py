@@ -46,6 +46,8 @@ class TADistillRCNN(GeneralizedRCNN):
         balance_scales: after a step with ``BALANCE``, s_x by the names of the terms: scalars too.
     """
 
+    has_inherited = False
+
     @configurable
     def __init__(
         self,
@@ -68,12 +70,12 @@ class TADistillRCNN(GeneralizedRCNN):
         self._teacher = teacher
         self._options = options
         self.distillation_weight: float | None = None
-        self.has_inherited = False
         self._gate_shares = HostScalars()
         self._balance_scales = HostScalars()
         if teacher is None:
             return
-        check_forward(type(self), super().forward.__func__)
+        if type(self).forward is TADistillRCNN.forward:
+            check_forward(type(self), super().forward.__func__)
         check_pair(self, teacher.model, options)
         self._levels = {}
         if options.feature.weight > 0:

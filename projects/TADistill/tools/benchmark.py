@@ -145,8 +145,8 @@ def writable(path: Path) -> Path:
     Raises:
         ConfigError: if it cannot be written, or is there and not of an earlier measurement.
     """
-    is_there = path.exists()
     try:
+        is_there = os.path.lexists(path)
         path.parent.mkdir(parents=True, exist_ok=True)
         with open(path, "a+") as file:
             file.seek(0)

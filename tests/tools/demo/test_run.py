@@ -144,10 +144,13 @@ def test_interrupted_demo_goes_on(finished):
 
 
 def test_all_three_are_measured_on_the_device_that_trainings_have(tmp_path, monkeypatch):
+    """And a teacher that was not trained here stays the network that it is."""
     monkeypatch.chdir(tmp_path)  # and back, at the end: it goes to the repository
-    opts = ["MODEL.DEVICE", "cuda"]
+    opts = ["MODEL.DEVICE", "cuda", "MODEL.FPN.OUT_CHANNELS", 24]
     runs = {(name, 0): Run(name, tmp_path, "", [], overrides=opts) for name in STUDENTS}
-    cfgs = configs_of_trained_models(runs, 0, tmp_path / "teacher.pth", opts)
+    cfgs = configs_of_trained_models(runs, 0, tmp_path / "teacher.pth", [])
     assert {name: cfg.MODEL.DEVICE for name, cfg in cfgs.items()} == dict.fromkeys(
         ["baseline", "distilled", "teacher"], "cuda"
     )
+    widths = {name: cfg.MODEL.FPN.OUT_CHANNELS for name, cfg in cfgs.items()}
+    assert widths["baseline"] == widths["distilled"] == 24 != widths["teacher"]

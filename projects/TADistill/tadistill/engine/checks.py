@@ -39,7 +39,7 @@ def check_before_training(
     Raises:
         ConfigError: naming the config key, the value found and what to do.
     """
-    check_device(cfg, num_processes)
+    check_device(cfg, comm.get_local_size())
     check_batch(cfg, num_processes)
     if not cfg.DATASETS.TRAIN:
         raise ConfigError("DATASETS.TRAIN is empty: name a dataset to train on")
@@ -79,10 +79,9 @@ def check_before_launch(cfg: CfgNode, args: argparse.Namespace) -> None:
             f"--dist-url is 'auto', but --num-machines is {args.num_machines}: give an address "
             "that all of them reach, tcp://HOST:PORT of the machine with --machine-rank 0"
         )
-    num_processes = args.num_gpus * args.num_machines
-    check_device(cfg, num_processes)
+    check_device(cfg, args.num_gpus)
     if not (args.eval_only or args.eval_teacher):
-        check_before_training(cfg, num_processes, args.resume)
+        check_before_training(cfg, args.num_gpus * args.num_machines, args.resume)
         if args.machine_rank == 0:
             check_run_directory(cfg, args.resume)
 
@@ -114,16 +113,18 @@ def check_batch(cfg: CfgNode, num_processes: int) -> None:
         )
 
 
-def check_device(cfg: CfgNode, num_processes: int = 1) -> None:
+def check_device(cfg: CfgNode, processes_here: int = 1) -> None:
+    """Checks that this machine has what ``MODEL.DEVICE`` asks for, for each of its processes."""
     if on_gpu(cfg) and not torch.cuda.is_available():
         raise ConfigError(
             f"MODEL.DEVICE is {cfg.MODEL.DEVICE!r}, but this machine has no GPU that torch can "
             'use; to train on the CPU add "MODEL.DEVICE cpu" to the command'
         )
-    if on_gpu(cfg) and num_processes > 1 and torch.device(cfg.MODEL.DEVICE).index is not None:
+    if on_gpu(cfg) and processes_here > 1 and torch.device(cfg.MODEL.DEVICE).index is not None:
         raise ConfigError(
-            f"MODEL.DEVICE is {cfg.MODEL.DEVICE!r}, but there are {num_processes} processes, and "
-            'all of them would share that GPU: set it to "cuda", and each takes one of its own'
+            f"MODEL.DEVICE is {cfg.MODEL.DEVICE!r}, but there are {processes_here} processes on "
+            'this machine, and all of them would share that GPU: set it to "cuda", and each takes '
+            "one of its own"
         )
     if cfg.SOLVER.AMP.ENABLED and not on_gpu(cfg):
         raise ConfigError(

@@ -93,7 +93,7 @@ def _without_nan(results):
 
 
 def _check(cfg: CfgNode) -> None:
-    check_device(cfg, comm.get_world_size())
+    check_device(cfg, comm.get_local_size())
     if not cfg.DATASETS.TEST:
         raise ConfigError("DATASETS.TEST is empty: name a dataset to evaluate on")
     use = Use.in_test(cfg, without_boxes=True)

@@ -1,6 +1,7 @@
 """Detectron2's DefaultTrainer, with what a distilled training adds to it."""
 
 import errno
+import logging
 import os
 import weakref
 
@@ -21,6 +22,7 @@ from ..architecture import is_distilled
 from ..balance import forget_balance
 from ..checkpoint import TrainingCheckpointer
 from ..data import ResumableLoader
+from ..errors import ConfigError
 from ..export import export_student
 from ..hooks import DistillationDecayHook
 from ..inheritance import inherit_from_teacher
@@ -31,6 +33,8 @@ from .optimizer import build_optimizer
 from .processes import on_gpu
 from .resuming import check_optimizer, follow_config, settings_of
 from .smoothing import SmoothingHook
+
+logger = logging.getLogger(__name__)
 
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
@@ -194,4 +198,7 @@ class ExportHook(HookBase):
     def after_train(self):
         # A run that was resumed after its last step is one past the end.
         if self.trainer.iter >= self.trainer.max_iter:
-            export_student(self.trainer.model, self._cfg, self._cfg.OUTPUT_DIR)
+            try:
+                export_student(self.trainer.model, self._cfg, self._cfg.OUTPUT_DIR)
+            except ConfigError as error:  # the last evaluation is still to come
+                logger.warning("There is no student_final.pth: %s", error)

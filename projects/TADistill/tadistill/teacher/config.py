@@ -32,19 +32,18 @@ def teacher_config(cfg: CfgNode) -> CfgNode:
     merge_opts(teacher_cfg, node.OPTS, f"{KEY}.OPTS")
 
     if is_distilled(teacher_cfg):
-        _check_inference(teacher_cfg.MODEL.META_ARCHITECTURE)
+        _check_preprocessing(teacher_cfg.MODEL.META_ARCHITECTURE)
         teacher_cfg.MODEL.META_ARCHITECTURE = "GeneralizedRCNN"
     teacher_cfg.MODEL.DEVICE = cfg.MODEL.DEVICE
     teacher_cfg.freeze()
     return teacher_cfg
 
 
-def _check_inference(name: str) -> None:
-    methods = own_inference(META_ARCH_REGISTRY.get(name))
-    if methods:
+def _check_preprocessing(name: str) -> None:
+    if "preprocess_image" in own_inference(META_ARCH_REGISTRY.get(name)):
         raise ConfigError(
             f"{KEY}.CONFIG_FILE describes a {name}, a class below TADistillRCNN with a "
-            f"{' and a '.join(methods)} of its own, which the GeneralizedRCNN that teaches in its "
+            "preprocess_image of its own, which the GeneralizedRCNN that teaches in its "
             "place would not have. Name a class below GeneralizedRCNN that has it: "
             f"{KEY}.OPTS \"['MODEL.META_ARCHITECTURE', '…']\""
         )

@@ -28,6 +28,8 @@ class FrozenTeacher:
     ``GeneralizedRCNN`` that evaluates in float32.
     """
 
+    _has_stream = False  # of one that was saved whole before there was this
+
     def __init__(
         self,
         model: GeneralizedRCNN,

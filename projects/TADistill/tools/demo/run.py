@@ -107,7 +107,8 @@ def main(args: argparse.Namespace, console: Console) -> None:
 
     console.rule("Costs, measured side by side")
     logging.disable(logging.WARNING)
-    cfgs = configs_of_trained_models(runs, args.seeds[0], teacher_weights, args.opts)
+    opts_of_teacher = args.opts if args.teacher == "train" else []
+    cfgs = configs_of_trained_models(runs, args.seeds[0], teacher_weights, opts_of_teacher)
     costs = measure_costs(cfgs)
 
     rows = result_rows(runs, teacher, costs)
@@ -175,12 +176,9 @@ def load_config(path: str, overrides: list[str]) -> CfgNode:
 
 
 def configs_of_trained_models(
-    runs: dict, seed: int, teacher_weights: Path, opts: list[str]
+    runs: dict, seed: int, teacher_weights: Path, opts_of_teacher: list[str]
 ) -> dict[str, CfgNode]:
-    """By name, configs whose MODEL.WEIGHTS are the trained weights. ``opts`` are those of all
-    trainings, and so the teacher's, too, whether it was trained here or not: all three are measured
-    on one device.
-    """
+    """By name, configs whose MODEL.WEIGHTS are the trained weights, all on the students' device."""
     os.chdir(REPO)  # the configs name their files from here
     cfgs = {
         name: load_config(
@@ -190,8 +188,9 @@ def configs_of_trained_models(
         for name in STUDENTS
     }
     cfgs["teacher"] = load_config(
-        CONFIGS["teacher"], [*opts, "MODEL.WEIGHTS", str(teacher_weights)]
+        CONFIGS["teacher"], [*opts_of_teacher, "MODEL.WEIGHTS", str(teacher_weights)]
     )
+    cfgs["teacher"].MODEL.DEVICE = cfgs["baseline"].MODEL.DEVICE
     return cfgs
 
 
