@@ -396,3 +396,16 @@ class TestALossThatIsNotFinite:
             trainer.train()
         assert "Predicted boxes or scores contain Inf/NaN" in str(error.value)
         assert torch.load(tmp_path / "run" / "nonfinite_0_rank0.pth")["losses"] == {}
+
+
+def test_an_export_that_cannot_be_made_costs_no_evaluation(cfg, monkeypatch, tadistill_log):
+    """As of a detector inside a wrapper, whose tensors have other names."""
+
+    def refuse(model, cfg, directory):
+        raise ConfigError("export_student was given a Wrapper")
+
+    monkeypatch.setattr("tadistill.engine.trainer.export_student", refuse)
+    cfg.DATASETS.TEST = ("mine",)
+    TADistillTrainer(cfg).train()
+    assert "There is no student_final.pth: export_student was given a" in tadistill_log.text
+    assert "bbox/AP" in Path(cfg.OUTPUT_DIR, "metrics.json").read_text()
