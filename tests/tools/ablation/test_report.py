@@ -340,10 +340,12 @@ class TestTheResultsInTheRepository:
             for curves in ("losses", "gates"):
                 assert scored_on_test[curves] == first[curves], path.name
 
-    @pytest.mark.parametrize("number", [2, 3])
-    def test_figures_of_other_teachers_on_the_test_photos_are_the_records(self, number):
+    @pytest.mark.parametrize(
+        ("name", "label"), [("2", "seed 2"), ("3", "seed 3"), ("lite2", "pretrained")]
+    )
+    def test_figures_of_other_teachers_on_the_test_photos_are_the_records(self, name, label):
         """They stand in a sentence's table, which no marker fills."""
-        path = results.RECORDS.parent / f"bootstraps/bccd_near_test_teacher_{number}.json"
+        path = results.RECORDS.parent / f"bootstraps/bccd_near_test_teacher_{name}.json"
         pairs = json.loads(path.read_text())["aps"]
         teacher, students = pairs[0][0], [second for _, second in pairs]
         baselines = [
@@ -356,7 +358,7 @@ class TestTheResultsInTheRepository:
         row = next(
             line
             for line in results.PAGE.read_text().splitlines()
-            if line.startswith(f"| seed {number} |")
+            if line.startswith(f"| {label} |")
         )
         baseline = cell(spread(r["scores"]["AP"] for r in baselines))
         expected = [f"{teacher:.1f}", baseline, cell(spread(students)), f"{over_seeds} ({listed})"]
