@@ -11,7 +11,7 @@ import torch
 from detectron2.engine import HookBase
 from detectron2.engine.hooks import PeriodicCheckpointer
 from detectron2.evaluation import COCOEvaluator, PascalVOCDetectionEvaluator
-from detectron2.modeling import META_ARCH_REGISTRY
+from detectron2.modeling import META_ARCH_REGISTRY, build_model
 from detectron2.utils.env import seed_all_rng
 from tiny import clone, plain_cfg, same_tensors, student_cfg
 
@@ -277,7 +277,7 @@ def test_checkpoints_are_saved_and_read_by_one_that_writes_them_whole(cfg):
 @pytest.mark.parametrize(("iteration", "exported"), [(4, False), (5, True), (6, True)])
 def test_the_student_is_exported_at_the_end_and_past_it(cfg, tmp_path, iteration, exported):
     hook = ExportHook(cfg)
-    model = torch.nn.Linear(2, 2)
+    model = build_model(cfg)
     hook.trainer = SimpleNamespace(iter=iteration, max_iter=5, model=model)
     hook.after_train()
     assert (tmp_path / "run" / "student_final.pth").exists() is exported
