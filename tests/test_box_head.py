@@ -76,3 +76,8 @@ def test_heads_without_a_box_branch_are_no_ones_to_ask():
         run_box_head(nn.Identity(), {}, [])
     with pytest.raises(TypeError, match="Identity has no box branch"):
         roi_losses(nn.Identity(), {}, [], None)
+
+
+def test_of_roi_heads_that_were_compiled_it_is_said_what_can_be_instead(model, features):
+    with pytest.raises(TypeError, match="compile the box_head in it instead"):
+        run_box_head(torch.compile(model.roi_heads), features, proposals(3, 2))

@@ -16,6 +16,8 @@ from detectron2.modeling.roi_heads import StandardROIHeads
 from detectron2.structures import Instances
 from torch import Tensor, nn
 
+from .parallel import unwrapped
+
 
 class BoxHeadOutputs(NamedTuple):
     """What a box head says of R proposals of all images.
@@ -40,10 +42,7 @@ def run_box_head(
         features: the same model's feature maps, each (N, C, H, W).
         proposals: N ``Instances`` with ``proposal_boxes``.
     """
-    hint = ""
-    if type(roi_heads).__name__ == "OptimizedModule":
-        hint = "; compile the box_head in it instead of all of the ROI heads"
-    raise TypeError(f"{type(roi_heads).__name__} has no box branch that TADistill knows{hint}")
+    raise _unknown(roi_heads)
 
 
 @singledispatch
@@ -60,7 +59,7 @@ def roi_losses(
         sampled: the labelled and sampled proposals.
         outputs: what :func:`run_box_head` returned for them.
     """
-    raise TypeError(f"{type(roi_heads).__name__} has no box branch that TADistill knows")
+    raise _unknown(roi_heads)
 
 
 @run_box_head.register(StandardROIHeads)
@@ -77,3 +76,9 @@ def _(roi_heads, features, sampled, outputs):
     losses.update(roi_heads._forward_mask(features, sampled))
     losses.update(roi_heads._forward_keypoint(features, sampled))
     return losses
+
+
+def _unknown(roi_heads: nn.Module) -> TypeError:
+    is_wrapped = unwrapped(roi_heads) is not roi_heads
+    hint = "; compile the box_head in it instead of all of the ROI heads" if is_wrapped else ""
+    return TypeError(f"{type(roi_heads).__name__} has no box branch that TADistill knows{hint}")

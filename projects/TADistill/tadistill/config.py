@@ -105,14 +105,14 @@ def add_tadistill_config(cfg: CN) -> None:
 
     # MODEL.BACKBONE.NAME "build_timm_fpn_backbone": a model of timm (which must be installed) with
     # a feature pyramid on MODEL.FPN.IN_FEATURES, its maps "stride4", "stride8", "stride16", ….
-    others = _C.MODEL.get("TIMM", {})  # the node of another project: its keys and values stay
+    others = _C.MODEL.get("TIMM", CN())  # the node of another project: its keys and values stay
     _C.MODEL.TIMM = CN()
     _C.MODEL.TIMM.NAME = "tf_efficientnet_lite0"  # any that timm.create_model(features_only) knows
     # Where training starts, if not from MODEL.WEIGHTS: a file with timm's names, or "timm" for its
     # own download. Not read where a checkpoint brings all weights (a teacher, --eval-only).
     _C.MODEL.TIMM.WEIGHTS = ""
     _C.MODEL.TIMM.NORM = "BN"  # what its BatchNorm becomes; or "FrozenBN", "SyncBN"
-    _C.MODEL.TIMM.update(others)
+    _keep(others, _C.MODEL.TIMM)
 
     # "SGD" or "ADAMW", which small detectors from scratch want. Read by TADistillTrainer;
     # Detectron2's own trainer knows SGD alone. Other projects have this key too.

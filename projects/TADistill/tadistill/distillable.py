@@ -12,22 +12,24 @@ from .errors import ConfigError
 from .options import DistillationOptions
 
 
-def check_forward(student: type, inherited: Callable) -> None:
+def check_forward(student: type, ours: type) -> None:
     """Whether a distilled step, which takes the place of ``GeneralizedRCNN.forward``, would pass by
-    what another class has there.
+    what another class has there. One with a ``forward`` of its own has seen to that.
 
     Args:
         student: the class of the model.
-        inherited: the ``forward`` that the class behind ``TADistillRCNN`` has.
+        ours: ``TADistillRCNN``, from which it is derived.
 
     Raises:
         ConfigError: naming the class whose ``forward`` it is.
     """
-    if inherited is not GeneralizedRCNN.forward:
+    behind = student.__mro__[student.__mro__.index(ours) + 1 :]
+    passed_by = next(model for model in behind if "forward" in vars(model))
+    if student.forward is ours.forward and passed_by is not GeneralizedRCNN:
         raise ConfigError(
-            f"{student.__name__} inherits {inherited.__qualname__}, which a distilled step would "
-            f"pass by: what it adds belongs in a forward of {student.__name__} itself, around "
-            "super().forward(batched_inputs)"
+            f"{student.__name__} inherits {passed_by.__name__}.forward, which a distilled step "
+            f"would pass by: what it adds belongs in a forward of {student.__name__} itself, "
+            "around super().forward(batched_inputs)"
         )
 
 

@@ -25,6 +25,8 @@ class DistillationDecayHook(HookBase):
     in the model, so that the forward pass does not wait for them. In a distributed training the
     shares are those of the main process's images.
 
+    Before the first step it warns of an ``INHERIT`` that the trainer has not seen to.
+
     Works with any trainer of Detectron2: ``trainer.register_hooks([DistillationDecayHook(cfg)])``.
     Registered behind the writers, as by that line, its scalars reach ``metrics.json`` on lines of
     their own.

@@ -42,8 +42,8 @@ class TADistillRCNN(GeneralizedRCNN):
             somebody does, counts as 1.
         gate_shares: after a step, for each gate the share of regions in which the teacher won:
             scalars on the CPU by the names "logit", "box" and "feature".
-        has_inherited: whether :func:`tadistill.inherit_from_teacher` was called.
         balance_scales: after a step with ``BALANCE``, s_x by the names of the terms: scalars too.
+        has_inherited: whether :func:`tadistill.inherit_from_teacher` was called.
     """
 
     has_inherited = False
@@ -74,8 +74,7 @@ class TADistillRCNN(GeneralizedRCNN):
         self._balance_scales = HostScalars()
         if teacher is None:
             return
-        if type(self).forward is TADistillRCNN.forward:
-            check_forward(type(self), super().forward.__func__)
+        check_forward(type(self), TADistillRCNN)
         check_pair(self, teacher.model, options)
         self._levels = {}
         if options.feature.weight > 0:

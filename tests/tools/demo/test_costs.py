@@ -4,6 +4,7 @@ import costs
 import pytest
 import torch
 from detectron2.checkpoint import DetectionCheckpointer
+from timing.rounds import Clock
 from tiny import build, student_cfg
 
 from tadistill.balance import GradientBalance
@@ -45,9 +46,8 @@ def test_iterations_are_those_between_two_measurements_of_the_balance(
 
 def test_a_gpu_is_waited_for_before_the_clock_is_read(monkeypatch):
     waited = []
-    monkeypatch.setattr(torch.cuda, "is_initialized", lambda: True)
     monkeypatch.setattr(torch.cuda, "synchronize", lambda: waited.append("for the GPU"))
     calls = {name: lambda inputs, name=name: waited.append(name) for name in ("first", "second")}
-    costs._interleaved(calls, [1] * (costs.WARMUP_ROUNDS + 1))
+    costs._interleaved(calls, [1] * (costs.WARMUP_ROUNDS + 1), Clock(torch.device("cuda")))
     gpu = "for the GPU"
     assert waited[:6] == [gpu, "first", gpu, gpu, "second", gpu]

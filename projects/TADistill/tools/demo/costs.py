@@ -4,7 +4,6 @@ The seconds are measured in one process, round by round for all models, so that 
 busy for a moment is busy for all of them; medians over the rounds.
 """
 
-import time
 from collections.abc import Callable, Mapping
 from itertools import islice
 from statistics import mean, median
@@ -15,6 +14,7 @@ from detectron2.data import build_detection_test_loader, build_detection_train_l
 from detectron2.modeling import build_model
 from detectron2.utils.analysis import FlopCountAnalysis
 from detectron2.utils.events import EventStorage
+from timing.rounds import Clock
 
 from tadistill.checkpoint import TADistillCheckpointer
 from tadistill.engine import TADistillTrainer
@@ -41,15 +41,16 @@ def measure_costs(cfgs: Mapping[str, CfgNode]) -> dict[str, dict[str, float]]:
     batches = list(islice(build_detection_train_loader(cfg), WARMUP_ROUNDS + ROUNDS))
     images = list(islice(build_detection_test_loader(cfg, cfg.DATASETS.TEST[0]), IMAGES))
     models = {name: _load(cfg) for name, cfg in cfgs.items()}
+    clock = Clock(torch.device(cfg.MODEL.DEVICE))
 
     steps = {name: _training_step(cfgs[name], model) for name, model in models.items()}
     with EventStorage(start_iter=1):  # as most iterations, not one that BALANCE measures in
-        iteration = _interleaved(steps, batches)
+        iteration = _interleaved(steps, batches, clock)
     for name, model in models.items():
         TADistillCheckpointer(model).load(cfgs[name].MODEL.WEIGHTS)
         model.eval()
     with torch.no_grad():
-        image = _interleaved(models, images)
+        image = _interleaved(models, images, clock)
         gflops = {
             name: mean(_flops(model, inputs) for inputs in images[:FLOP_IMAGES]) / 1e9
             for name, model in models.items()
@@ -92,19 +93,12 @@ def _flops(model: torch.nn.Module, inputs: list) -> float:
     return flops.unsupported_ops_warnings(False).uncalled_modules_warnings(False).total()
 
 
-def _interleaved(calls: Mapping[str, Callable], inputs: list) -> dict[str, float]:
+def _interleaved(calls: Mapping[str, Callable], inputs: list, clock: Clock) -> dict[str, float]:
     """Median seconds of each call, over all inputs but the first few."""
     seconds = {name: [] for name in calls}
     for inputs_of_round in inputs:
         for name, call in calls.items():
-            start = _now()
+            start = clock.now()
             call(inputs_of_round)
-            seconds[name].append(_now() - start)
+            seconds[name].append(clock.now() - start)
     return {name: median(s[WARMUP_ROUNDS:]) for name, s in seconds.items()}
-
-
-def _now() -> float:
-    """Seconds, when a GPU, if one is in use, has done what it was asked for."""
-    if torch.cuda.is_initialized():
-        torch.cuda.synchronize()
-    return time.perf_counter()

@@ -21,7 +21,6 @@ import cv2
 import detectron2
 import numpy as np
 import torch
-from costs import measure_costs
 from detectron2.config import CfgNode, get_cfg
 from digits import CLASS_NAMES, write_digits
 from rich.console import Console
@@ -32,6 +31,7 @@ from tadistill.data import register_coco
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from collect import ap_curve, gate_curves, pictured_images, result_rows
+from costs import measure_costs
 from picture.page import draw_results
 from trainings import REPO, Run, run_all
 from trainings.fingerprint import fingerprint
