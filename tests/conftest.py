@@ -7,7 +7,7 @@ import pytest
 import torch
 from detectron2.data import DatasetCatalog, MetadataCatalog
 from hypothesis import HealthCheck, settings
-from tiny import CocoFiles, TeacherFiles, save_teacher, teacher_cfg, write_coco
+from tiny import CocoFiles, TeacherFiles, plain_cfg, save_teacher, teacher_cfg, write_coco
 
 # A machine may be busy. tools/drills/fuzz.py has a profile of many more examples.
 settings.register_profile(
@@ -30,6 +30,13 @@ def _one_thread():
 def teacher_files(tmp_path_factory) -> TeacherFiles:
     """A teacher with channels, pixel statistics and BatchNorm statistics of its own."""
     return save_teacher(teacher_cfg(), tmp_path_factory.mktemp("teacher"))
+
+
+@pytest.fixture(scope="session")
+def twin_files(tmp_path_factory) -> TeacherFiles:
+    """A teacher of the student's own architecture, BatchNorm in the FPN included."""
+    cfg = plain_cfg("MODEL.FPN.NORM", "BN")
+    return save_teacher(cfg, tmp_path_factory.mktemp("twin"), "twin")
 
 
 @pytest.fixture(scope="session")

@@ -27,13 +27,6 @@ from tadistill.errors import ConfigError
 NECK_AND_HEADS = ("backbone.fpn_", "proposal_generator.", "roi_heads.")
 
 
-@pytest.fixture(scope="module")
-def twin_files(tmp_path_factory):
-    """A teacher of the student's own architecture, BatchNorm in the FPN included."""
-    cfg = plain_cfg("MODEL.FPN.NORM", "BN")
-    return save_teacher(cfg, tmp_path_factory.mktemp("twin"), "twin")
-
-
 def student(files, *opts):
     return build(student_cfg(files, "MODEL.FPN.NORM", "BN", *opts), seed=1)
 
@@ -194,11 +187,6 @@ class TestInATraining:
         model = self.trainer(cfg, resume=True).model
         name = "roi_heads.box_head.fc1.weight"
         assert torch.equal(model.state_dict()[name], model.teacher.state_dict()[name])
-
-    def test_one_that_a_trainer_does_not_make_is_warned_of(self, cfg, monkeypatch, tadistill_log):
-        monkeypatch.setattr("tadistill.engine.trainer.inherit_from_teacher", lambda model: None)
-        self.trainer(cfg).train()
-        assert "has not called tadistill.inherit_from_teacher(model)" in tadistill_log.text
 
     def test_one_that_was_made_is_not_warned_of(self, cfg, tadistill_log):
         self.trainer(cfg).train()

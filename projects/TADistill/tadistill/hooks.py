@@ -1,6 +1,5 @@
 """The Detectron2 hook that drives w(t) and writes the gates' shares and the terms' scales."""
 
-import logging
 from collections.abc import Sequence
 
 from detectron2.config import configurable
@@ -8,9 +7,8 @@ from detectron2.engine import HookBase
 
 from .decay import build_schedule, decay_weight
 from .errors import ConfigError
+from .foreign_trainers import check_trainer
 from .parallel import unwrapped
-
-logger = logging.getLogger(__name__)
 
 
 class DistillationDecayHook(HookBase):
@@ -25,7 +23,8 @@ class DistillationDecayHook(HookBase):
     in the model, so that the forward pass does not wait for them. In a distributed training the
     shares are those of the main process's images.
 
-    Before the first step it warns of an ``INHERIT`` that the trainer has not seen to.
+    Before the first step it looks at what the trainer has left undone of its config:
+    :mod:`tadistill.foreign_trainers`.
 
     Works with any trainer of Detectron2: ``trainer.register_hooks([DistillationDecayHook(cfg)])``.
     Registered behind the writers, as by that line, its scalars reach ``metrics.json`` on lines of
@@ -56,12 +55,7 @@ class DistillationDecayHook(HookBase):
                 f"{type(self._model).__name__}; it sets the weight of a TADistillRCNN. Leave the "
                 'hook out, or set MODEL.META_ARCHITECTURE to "TADistillRCNN"'
             )
-        begins = self.trainer.start_iter == 0
-        if begins and self._is_to_inherit() and not self._model.has_inherited:
-            logger.warning(
-                "MODEL.TADISTILL.INHERIT is True, but this trainer has not called "
-                "tadistill.inherit_from_teacher(model), and the student starts from its own weights"
-            )
+        check_trainer(self.trainer)
 
     def before_step(self):
         self._model.distillation_weight = decay_weight(
@@ -77,10 +71,6 @@ class DistillationDecayHook(HookBase):
             storage.put_scalar(f"tad/gate_{name}", share)
         for name, scale in self._model.balance_scales.items():
             storage.put_scalar(f"tad/balance_{name}", scale)
-
-    def _is_to_inherit(self) -> bool:
-        cfg = getattr(self.trainer, "cfg", None)  # which Detectron2's smaller trainers do not have
-        return cfg is not None and cfg.MODEL.TADISTILL.INHERIT and self._model.teacher is not None
 
     @property
     def _model(self):
