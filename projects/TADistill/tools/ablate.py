@@ -25,7 +25,7 @@ from ablation.runs import row_runs
 from rich.console import Console
 from trainings import REPO
 
-from tadistill.data import register_coco
+from tadistill.data import add_registration, register_coco
 from tadistill.errors import ConfigError
 
 UNFINISHED = 3
@@ -41,14 +41,7 @@ def parse_arguments(argv=None) -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--rows", nargs="+", metavar="ROW", help="all if left out")
     parser.add_argument("--budgets", nargs="+", metavar="BUDGET", help="all if left out")
-    parser.add_argument(
-        "--register-coco",
-        nargs=3,
-        action="append",
-        default=[],
-        metavar=("NAME", "JSON", "IMAGE_DIR"),
-        help="as of train_net.py",
-    )
+    add_registration(parser, "as of train_net.py")
     parser.add_argument("--output", type=Path, help="folder of the runs: output/ablate/GRID")
     parser.add_argument(
         "--records",

@@ -33,7 +33,7 @@ from timing.side_by_side import measure_side_by_side
 from timing.step import measure_step
 from timing.variants import TABLE, read_variants
 
-from tadistill.data import register_coco
+from tadistill.data import add_registration, register_coco
 from tadistill.errors import ConfigError
 from tadistill.files import written_whole
 
@@ -62,14 +62,7 @@ def parse_arguments(argv=None) -> argparse.Namespace:
     parser.add_argument(
         "--only", nargs="+", default=[], metavar="NAME", help="the first variant and these"
     )
-    parser.add_argument(
-        "--register-coco",
-        nargs=3,
-        action="append",
-        default=[],
-        metavar=("NAME", "JSON", "IMAGE_DIR"),
-        help="a data set of DATASETS.TRAIN: its loading is measured too",
-    )
+    add_registration(parser, "a data set of DATASETS.TRAIN: its loading is measured too")
     parser.add_argument("--json", type=Path, help="where to write the figures")
     parser.add_argument(
         "--record",

@@ -3,12 +3,13 @@
 from .annotations import examine_annotations
 from .loader import ResumableLoader
 from .records import check_records, read_records
-from .registration import register_coco
+from .registration import add_registration, register_coco
 from .use import Use
 
 __all__ = [
     "ResumableLoader",
     "Use",
+    "add_registration",
     "check_records",
     "examine_annotations",
     "read_records",

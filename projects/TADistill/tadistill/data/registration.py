@@ -1,12 +1,29 @@
 """A user's own COCO-format data, by name."""
 
 import os
+from argparse import ArgumentParser
 from collections.abc import Iterable, Sequence
 
 from detectron2.data import DatasetCatalog
 from detectron2.data.datasets import register_coco_instances
 
 from ..errors import ConfigError
+
+
+def add_registration(parser: ArgumentParser, use: str) -> None:
+    """Adds ``--register-coco NAME JSON IMAGE_DIR``, any number of times, for :func:`register_coco`.
+
+    Args:
+        use: what its help says.
+    """
+    parser.add_argument(
+        "--register-coco",
+        nargs=3,
+        action="append",
+        default=[],
+        metavar=("NAME", "JSON", "IMAGE_DIR"),
+        help=use,
+    )
 
 
 def register_coco(datasets: Iterable[Sequence[str]]) -> None:

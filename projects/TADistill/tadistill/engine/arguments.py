@@ -6,6 +6,8 @@ import math
 from detectron2.engine import default_argument_parser
 from detectron2.engine.launch import DEFAULT_TIMEOUT
 
+from ..data import add_registration
+
 
 class _Parser(argparse.ArgumentParser):
     """Says so when an argument comes too late to be one: Detectron2's parser takes all that
@@ -33,13 +35,9 @@ def argument_parser() -> argparse.ArgumentParser:
         action="store_true",
         help="evaluate the teacher on DATASETS.TEST, at the student's image size, and stop",
     )
-    parser.add_argument(
-        "--register-coco",
-        nargs=3,
-        action="append",
-        default=[],
-        metavar=("NAME", "JSON", "IMAGE_DIR"),
-        help="register a dataset in COCO format under NAME, for DATASETS.TRAIN or DATASETS.TEST; "
+    add_registration(
+        parser,
+        "register a dataset in COCO format under NAME, for DATASETS.TRAIN or DATASETS.TEST; "
         "may be given more than once",
     )
     parser.add_argument(
