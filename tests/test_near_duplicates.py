@@ -84,12 +84,14 @@ class TestBySorting:
         assert threshold > 0.99 or 0 < found[0].sum() < 200
 
     @pytest.mark.parametrize("moved", [(1000.0, 0.0, 1000.0, 0.0), (0.0, 1000.0, 0.0, 1000.0)])
-    @pytest.mark.parametrize("one_edge", [False, True])
+    @pytest.mark.parametrize("alike", [None, "left edge", "width"])
     @pytest.mark.parametrize("threshold", [0.5, 0.9])
-    def test_a_box_of_another_image_is_no_duplicate(self, moved, one_edge, threshold):
+    def test_a_box_of_another_image_is_no_duplicate(self, moved, alike, threshold):
         boxes = random_boxes(50, 0)
-        if one_edge:  # they reach further to the right than their left edges lie apart
+        if alike == "left edge":  # they reach further to the right than their left edges lie apart
             boxes -= boxes[:, :1] * torch.tensor([1.0, 0.0, 1.0, 0.0])
+        if alike == "width":  # all are in one group, an image's as in the next one's
+            boxes[:, 2] = boxes[:, 0] + 32
         elsewhere = boxes + torch.tensor(moved)
         found = have_near_duplicates([boxes, elsewhere], [elsewhere, boxes], threshold)
         assert not torch.cat(found).any()
