@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from strategies import box_rows, gates
 
+from tadistill.errors import ConfigError
 from tadistill.ground_truth import padded_gt_boxes, with_gt_index
 
 
@@ -31,6 +32,13 @@ def test_gt_index_numbers_the_batch(counts):
         assert new.image_size == old.image_size
         assert torch.equal(new.gt_boxes.tensor, old.gt_boxes.tensor)
         assert torch.equal(new.gt_classes, old.gt_classes)
+
+
+def test_a_field_of_that_name_is_not_overwritten():
+    of_a_mapper = ground_truth(3)
+    of_a_mapper.gt_index = torch.arange(3)
+    with pytest.raises(ConfigError, match="has a field gt_index already"):
+        with_gt_index([ground_truth(2), of_a_mapper])
 
 
 @given(

@@ -10,13 +10,23 @@ from detectron2.structures import Instances
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
+from .errors import ConfigError
+
 
 def with_gt_index(gt_instances: Sequence[Instances]) -> list[Instances]:
     """The same ground truth with a field ``gt_index``: each box's number in the batch, 0 to G-1.
 
     Detectron2's ``label_and_sample_proposals`` copies every field named ``gt_*`` to the sampled
     proposals, which then know which box they are matched to. The input is left as it is.
+
+    Raises:
+        ConfigError: if a mapper has given the ground truth a field of that name.
     """
+    if any(gt.has("gt_index") for gt in gt_instances):
+        raise ConfigError(
+            "the ground truth has a field gt_index already, which distillation numbers the "
+            "batch's boxes by: let the mapper of the training data call its own otherwise"
+        )
     indexed, start = [], 0
     for gt in gt_instances:
         end = start + len(gt)
