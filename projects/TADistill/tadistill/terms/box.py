@@ -5,9 +5,7 @@ from fvcore.nn import smooth_l1_loss
 from torch import Tensor
 
 
-def box_term(
-    student_deltas: Tensor, target_deltas: Tensor, gate: Tensor, beta: float = 0.0
-) -> Tensor:
+def box_term(student_deltas: Tensor, target_deltas: Tensor, gate: Tensor, beta: float) -> Tensor:
     """``L_box = 1 / N sum_i g_i smooth_l1( delta_S,i - encode_S(proposal_i, box_T,i) )``
 
     Args:
