@@ -116,7 +116,8 @@ def add_tadistill_config(cfg: CN) -> None:
     _keep(others, _C.MODEL.TIMM)
 
     # "SGD" or "ADAMW", which small detectors from scratch want. Read by TADistillTrainer;
-    # Detectron2's own trainer knows SGD alone, and is refused. Other projects have this key too.
+    # Detectron2's own trainer knows SGD alone, so that "ADAMW" is refused there. Other projects
+    # have this key too.
     if "OPTIMIZER" not in _C.SOLVER:
         _C.SOLVER.OPTIMIZER = "SGD"
 

@@ -12,7 +12,7 @@ from ablation.curves import mean_and_sd
 from ablation.markdown import cell
 from ablation.report import filled_in, write_report
 from ablation.seeds import BySeed, as_list
-from ablation.table import spread, summarised
+from ablation.table import load_table, spread, summarised
 from matplotlib.figure import Figure
 from PIL import Image
 from toy_records import record
@@ -339,6 +339,22 @@ class TestTheResultsInTheRepository:
             )
             for curves in ("losses", "gates"):
                 assert scored_on_test[curves] == first[curves], path.name
+
+    def test_no_row_is_ahead_of_the_defaults_after_a_long_training_on_photos(self):
+        """Both pages say so in words, of the rows with three seeds: in each of these."""
+        others = {
+            row.name: row.beside_defaults.values()
+            for row in load_table(results.RECORDS / "bccd", "long")
+            if len(row.beside_defaults) == 3 and row.name != "baseline_longer"
+        }
+        assert len(others) >= 16
+        assert not [name for name, over in others.items() if min(over) > 0]
+        behind = {name for name, over in others.items() if max(over) < 0}
+        assert len(behind) > len(others) / 2
+        assert behind >= {
+            *("all", "first_half", "logit", "box", "logit_foreground", "instance_gate"),
+            *("proposals_teacher", "whole_map", "hinton"),
+        }
 
     @pytest.mark.parametrize(
         ("name", "label"), [("2", "seed 2"), ("3", "seed 3"), ("lite2", "pretrained")]
