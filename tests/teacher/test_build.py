@@ -59,7 +59,7 @@ def test_a_zoo_name_loads_the_zoos_weights(monkeypatch, tmp_path):
     def load(model, path, key, advice):
         asked.append((path, key, len(model.backbone.bottom_up.res4)))
 
-    monkeypatch.setattr("tadistill.teacher.build.load_all_weights", load)
+    monkeypatch.setattr("tadistill.teacher.trained.load_all_weights", load)
     cfg = student_cfg(
         None, f"{KEY}.CONFIG_FILE", name, "MODEL.ROI_HEADS.NUM_CLASSES", 80, "INPUT.FORMAT", "BGR"
     )

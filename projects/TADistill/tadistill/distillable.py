@@ -67,6 +67,19 @@ def check_pair(
         )
 
 
+def check_channel_order(student: GeneralizedRCNN, expected: str) -> None:
+    """Whether the student's images have the channel order in which its teacher expects them.
+
+    Raises:
+        ConfigError: naming both orders.
+    """
+    if student.input_format not in (None, expected):
+        raise ConfigError(
+            f"the student's input_format is {student.input_format!r}, but its teacher expects "
+            f"images in {expected!r}: give the teacher the student's format (student_format)"
+        )
+
+
 def check_anchors(student: GeneralizedRCNN, levels: Iterable[str]) -> None:
     """Whether the student's RPN has anchors on ``levels``, for the mask "anchor".
 

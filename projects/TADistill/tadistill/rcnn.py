@@ -11,7 +11,13 @@ from torch import Tensor
 from .adapters import Adapters
 from .balance import GradientBalance
 from .box_head import roi_losses, run_box_head
-from .distillable import check_anchors, check_balance, check_forward, check_pair
+from .distillable import (
+    check_anchors,
+    check_balance,
+    check_channel_order,
+    check_forward,
+    check_pair,
+)
 from .distillation import distillation_losses
 from .ground_truth import with_gt_index
 from .host_scalars import HostScalars
@@ -75,6 +81,7 @@ class TADistillRCNN(GeneralizedRCNN):
         if teacher is None:
             return
         check_forward(type(self), TADistillRCNN)
+        check_channel_order(self, teacher.student_format)
         check_pair(self, teacher.model, options)
         self._levels = {}
         if options.feature.weight > 0:

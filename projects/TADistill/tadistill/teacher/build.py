@@ -5,13 +5,12 @@ from detectron2.config import CfgNode
 from detectron2.modeling import META_ARCH_REGISTRY, GeneralizedRCNN, build_model
 
 from ..backbones import without_timm_weights
-from ..distillable import why_not_distillable
 from ..errors import ConfigError
 from ..options import TeacherOptions
-from ..weights import load_all_weights
 from .config import KEY, teacher_config, teacher_weights
-from .device import check_compilable, check_speedups
+from .device import check_speedups
 from .frozen import FrozenTeacher
+from .trained import trained_teacher
 
 
 def build_teacher(cfg: CfgNode) -> FrozenTeacher:
@@ -36,19 +35,15 @@ def build_teacher(cfg: CfgNode) -> FrozenTeacher:
     _check_class_count(cfg, teacher_cfg)
     with torch.random.fork_rng(devices=[]):
         model = build_model(without_timm_weights(teacher_cfg))
-    problem = why_not_distillable(model.roi_heads)
-    if problem:
-        raise ConfigError(f"the teacher cannot teach: {problem} ({KEY})")
-    if options.compile:
-        check_compilable(model.backbone)
-    load_all_weights(
+    return trained_teacher(
         model,
         weights,
-        f"{KEY}.WEIGHTS",
-        f"Use the weights that were trained with {KEY}.CONFIG_FILE, or say in {KEY}.OPTS what "
-        "differs (class count, backbone, width).",
+        cfg.INPUT.FORMAT,
+        options,
+        key=f"{KEY}.WEIGHTS",
+        advice=f"Use the weights that were trained with {KEY}.CONFIG_FILE, or say in {KEY}.OPTS "
+        "what differs (class count, backbone, width).",
     )
-    return FrozenTeacher(model, cfg.INPUT.FORMAT, options)
 
 
 def _check_architecture(teacher_cfg: CfgNode) -> None:

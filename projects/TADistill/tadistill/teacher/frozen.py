@@ -54,6 +54,7 @@ class FrozenTeacher:
                 "the teacher; only 'BGR' and 'RGB' can be turned into each other"
             )
         options = options or TeacherOptions()
+        self.student_format = student_format
         self._flip_channels = teacher_format != student_format
         self.model = model.eval().requires_grad_(False)
         self._dtype = options.dtype
