@@ -16,7 +16,7 @@ class Listener(nn.Module):
     def __init__(self):
         super().__init__()
         self.scale = nn.Parameter(torch.ones(()))
-        self.distillation_weight = None
+        self.distillation_weight, self.is_yet_to_inherit = None, False
         self.weights = []
         self.gate_shares, self.balance_scales = {}, {}
         self.teacher = nn.Identity()

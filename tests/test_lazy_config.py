@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 from detectron2.checkpoint import DetectionCheckpointer
+from detectron2.config import LazyCall as L
 from detectron2.config import LazyConfig, instantiate
 from detectron2.engine import SimpleTrainer
 from detectron2.modeling import GeneralizedRCNN
@@ -13,6 +14,7 @@ from tiny import batch, liven, same_tensors, step
 
 from tadistill import DistillationDecayHook, TADistillRCNN
 from tadistill.errors import ConfigError
+from tadistill.options import DistillationOptions, FeatureOptions, SharingOptions
 
 README = Path(__file__).resolve().parents[1] / "README.md"
 
@@ -85,6 +87,25 @@ def test_it_trains_and_its_student_is_a_plain_one(project):
     assert type(plain) is GeneralizedRCNN
     DetectionCheckpointer(plain).load("student_final.pth")
     assert same_tensors(plain.state_dict(), model.student.state_dict())
+
+
+def test_options_are_given_as_the_readme_gives_them(project):
+    cfg = LazyConfig.load("distilled.py").model
+    cfg.options = L(DistillationOptions)(
+        feature=L(FeatureOptions)(weight=0.0), sharing=L(SharingOptions)(source="student")
+    )
+    model = instantiate(cfg).train()
+    assert "loss_tad_feature" not in step(model, batch())
+
+
+def test_an_inheriting_start_that_the_script_does_not_make_is_warned_of(project, tadistill_log):
+    cfg = LazyConfig.load("distilled.py").model
+    cfg.options.inherit = True
+    model = instantiate(cfg).train()
+    trainer = SimpleTrainer(model, [batch()], torch.optim.SGD(model.parameters(), lr=0.0))
+    trainer.register_hooks([DistillationDecayHook()])
+    trainer.train(0, 1)
+    assert "has not called tadistill.inherit_from_teacher(model)" in tadistill_log.text
 
 
 class TestRefused:

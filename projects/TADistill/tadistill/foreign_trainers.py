@@ -16,12 +16,17 @@ def check_trainer(trainer: TrainerBase) -> None:
     """Before the first step of a trainer whose model is a ``TADistillRCNN``.
 
     An ``INHERIT`` that it has not seen to is warned of. Detectron2's smaller trainers have no
-    ``cfg``, so that nothing can be missing.
+    ``cfg``, so that nothing else can be missing.
 
     Raises:
         ConfigError: if ``SOLVER.OPTIMIZER`` is "ADAMW" and the optimizer is SGD, for which the
             learning rate is not meant.
     """
+    if trainer.start_iter == 0 and unwrapped(trainer.model).is_yet_to_inherit:
+        logger.warning(
+            "MODEL.TADISTILL.INHERIT is True, but this trainer has not called "
+            "tadistill.inherit_from_teacher(model), and the student starts from its own weights"
+        )
     cfg = getattr(trainer, "cfg", None)
     if not isinstance(cfg, CfgNode):
         return
@@ -31,14 +36,6 @@ def check_trainer(trainer: TrainerBase) -> None:
             "always does: let its build_optimizer return "
             "tadistill.engine.build_optimizer(cfg, model), take tadistill.engine.TADistillTrainer, "
             "or set SOLVER.OPTIMIZER to 'SGD' and SOLVER.BASE_LR to a rate for it"
-        )
-    model = unwrapped(trainer.model)
-    begins = trainer.start_iter == 0
-    is_to_inherit = cfg.MODEL.TADISTILL.INHERIT and model.teacher is not None
-    if begins and is_to_inherit and not model.has_inherited:
-        logger.warning(
-            "MODEL.TADISTILL.INHERIT is True, but this trainer has not called "
-            "tadistill.inherit_from_teacher(model), and the student starts from its own weights"
         )
 
 

@@ -115,6 +115,11 @@ class TADistillRCNN(GeneralizedRCNN):
         return self._teacher.model if self._teacher else None
 
     @property
+    def is_yet_to_inherit(self) -> bool:
+        """Whether ``INHERIT`` asks for a start from the teacher that nobody has made."""
+        return self._teacher is not None and self._options.inherit and not self.has_inherited
+
+    @property
     def gate_shares(self) -> dict[str, Tensor]:
         return self._gate_shares.read()
 
