@@ -359,11 +359,17 @@ class TestTheResultsInTheRepository:
         }
 
     @pytest.mark.parametrize(
-        ("name", "label"), [("2", "seed 2"), ("3", "seed 3"), ("lite2", "pretrained")]
+        ("name", "label"),
+        [
+            ("teacher_2", "seed 2"),
+            ("teacher_3", "seed 3"),
+            ("teacher_lite2", "pretrained"),
+            ("no_gates_of_lite2", "pretrained, without gates and decay"),
+        ],
     )
     def test_figures_of_other_teachers_on_the_test_photos_are_the_records(self, name, label):
         """They stand in a sentence's table, which no marker fills."""
-        path = results.RECORDS.parent / f"bootstraps/bccd_near_test_teacher_{name}.json"
+        path = results.RECORDS.parent / f"bootstraps/bccd_near_test_{name}.json"
         pairs = json.loads(path.read_text())["aps"]
         teacher, students = pairs[0][0], [second for _, second in pairs]
         baselines = [
