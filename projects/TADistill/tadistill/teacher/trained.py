@@ -21,7 +21,9 @@ def trained_teacher(
 ) -> FrozenTeacher:
     """The teacher of a LazyConfig, which names it so (``L`` is Detectron2's ``LazyCall``)::
 
-        student.teacher = L(trained_teacher)(model=teacher, weights="teacher.pth")
+        student.teacher = L(trained_teacher)(
+            model=teacher, weights="teacher.pth", student_format=student.input_format
+        )
 
     Args:
         model: the teacher. It goes where the student goes.
