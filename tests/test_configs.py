@@ -11,7 +11,7 @@ from detectron2.modeling import GeneralizedRCNN, build_model
 from detectron2.structures import Boxes, Instances
 from detectron2.utils.events import EventStorage
 
-import tadistill.teacher.build
+import tadistill.teacher.trained
 from tadistill import TADistillRCNN, add_tadistill_config
 from tadistill.engine import TADistillTrainer
 
@@ -65,7 +65,9 @@ def teachers_of_random_weights(monkeypatch):
     """The zoo cannot be reached by a test; everything else about a teacher is as in a training."""
     loaded = []
     monkeypatch.setattr(
-        tadistill.teacher.build, "load_all_weights", lambda model, path, *args: loaded.append(path)
+        tadistill.teacher.trained,
+        "load_all_weights",
+        lambda model, path, *args: loaded.append(path),
     )
     return loaded
 
