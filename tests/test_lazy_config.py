@@ -14,7 +14,7 @@ from tiny import batch, liven, same_tensors, step
 
 from tadistill import DistillationDecayHook, TADistillRCNN
 from tadistill.errors import ConfigError
-from tadistill.options import DistillationOptions, FeatureOptions, SharingOptions
+from tadistill.options import DistillationOptions, FeatureOptions, SharingOptions, TeacherOptions
 
 README = Path(__file__).resolve().parents[1] / "README.md"
 
@@ -89,13 +89,15 @@ def test_it_trains_and_its_student_is_a_plain_one(project):
     assert same_tensors(plain.state_dict(), model.student.state_dict())
 
 
-def test_options_are_given_as_the_readme_gives_them(project):
+def test_options_are_given_as_the_readme_gives_them(project, tadistill_log):
     cfg = LazyConfig.load("distilled.py").model
     cfg.options = L(DistillationOptions)(
         feature=L(FeatureOptions)(weight=0.0), sharing=L(SharingOptions)(source="student")
     )
+    cfg.teacher.options = L(TeacherOptions)(fold_bn=True)
     model = instantiate(cfg).train()
     assert "loss_tad_feature" not in step(model, batch())
+    assert "BatchNorm layers of the teacher" in tadistill_log.text
 
 
 def test_an_inheriting_start_that_the_script_does_not_make_is_warned_of(project, tadistill_log):
