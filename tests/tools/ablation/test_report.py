@@ -2,17 +2,14 @@
 
 import json
 import re
-from operator import sub
 
 import numpy as np
 import pytest
 import results
 from ablation.canvas import styles_of
 from ablation.curves import mean_and_sd
-from ablation.markdown import cell
 from ablation.report import filled_in, write_report
-from ablation.seeds import BySeed, as_list
-from ablation.table import load_table, spread, summarised
+from ablation.table import load_table, summarised
 from matplotlib.figure import Figure
 from PIL import Image
 from toy_records import record
@@ -45,7 +42,9 @@ def test_rows_of_a_table_can_be_chosen(fill_in):
     assert "gap closed |" not in text
 
 
-def test_bootstraps_have_a_line_each(fill_in, recorded):
+@pytest.fixture
+def bootstrap(recorded):
+    """One as compare.py writes it: of a teacher, and of two seeds of its student."""
     folder = recorded.parent.parent / "bootstraps"
     folder.mkdir()
     overall = {"mean": 2.0, "sd_over_images": 0.81, "low": 0.42, "high": 3.6, "ahead": 0.99}
@@ -57,13 +56,59 @@ def test_bootstraps_have_a_line_each(fill_in, recorded):
         "overall": overall,
         "standard_error": 1.29,
     }
-    (folder / "val.json").write_text(json.dumps(found))
+    path = folder / "val.json"
+    path.write_text(json.dumps(found))
+    return path
+
+
+def test_bootstraps_have_a_line_each(fill_in, bootstrap):
     lines = fill_in("<!-- bootstraps: val -->").splitlines()
     assert lines[2:] == [
         "| over the teacher | 87 | 50.0 | 52.0 ± 1.4 | +2.0 ± 1.4 | 0.8 | +0.4 to +3.6 | 1.3 |"
     ]
     with pytest.raises(ConfigError, match=r"there is no .*test\.json"):
         fill_in("<!-- bootstraps: val test -->")
+
+
+@pytest.mark.parametrize(
+    ("marker", "text"),
+    [
+        ("pairs: val", "51.0, 53.0"),
+        ("pairs_mean: val", "52.0 ± 1.4"),
+        ("pairs: val over first", "+1.0, +3.0"),
+        ("pairs_mean: val over first", "+2.0 ± 1.4"),
+        ("pairs: val over toy baseline", "+41.0, +41.0"),  # 10 and 12 with the same seeds
+        ("pairs_gap: val toy baseline", "1.05"),  # (52 - 11) / (50 - 11)
+    ],
+)
+def test_figures_of_pairs_that_a_bootstrap_scored(fill_in, bootstrap, marker, text):
+    assert fill_in(f"<!-- {marker} -->") == text
+
+
+@pytest.mark.parametrize(
+    ("marker", "message"),
+    [
+        ("pairs: none", r"there is no .*none\.json"),
+        ("pairs: val over", r"it must have \[over first"),
+        ("pairs: val over toy none", "there is no record of row 'none'"),
+        ("pairs: four over toy baseline", "'baseline' has not every seed of the 4 pairs"),
+        ("pairs_gap: val toy", "it must be pairs_gap: NAME TABLE"),
+        ("pairs_gap: four toy all", "'all' has not every seed of the 4 pairs"),
+        ("pairs_gap: behind toy baseline", "not one teacher that is ahead"),
+        ("pairs_gap: two toy baseline", "not one teacher that is ahead"),
+    ],
+)
+def test_pairs_that_are_not_there_are_named(fill_in, bootstrap, marker, message):
+    found = json.loads(bootstrap.read_text())
+    others = {
+        "four": found["aps"] * 2,
+        "behind": [[5.0, 51.0]],
+        "two": [[50.0, 51.0], [60.0, 52.0]],
+    }
+    for name, aps in others.items():
+        (bootstrap.parent / f"{name}.json").write_text(json.dumps(found | {"aps": aps}))
+    with pytest.raises(ConfigError, match=message):
+        fill_in(f"<!-- {marker} -->")
 
 
 def test_figures_in_a_sentence(fill_in):
@@ -355,33 +400,3 @@ class TestTheResultsInTheRepository:
             *("all", "first_half", "logit", "box", "logit_foreground", "instance_gate"),
             *("proposals_teacher", "whole_map", "hinton", "sharing", "balance_1"),
         }
-
-    @pytest.mark.parametrize(
-        ("name", "label"),
-        [
-            ("teacher_2", "seed 2"),
-            ("teacher_3", "seed 3"),
-            ("teacher_lite2", "pretrained"),
-            ("no_gates_of_lite2", "pretrained, without gates and decay"),
-        ],
-    )
-    def test_figures_of_other_teachers_on_the_test_photos_are_the_records(self, name, label):
-        """They stand in a sentence's table, which no marker fills."""
-        path = results.RECORDS.parent / f"bootstraps/bccd_near_test_{name}.json"
-        pairs = json.loads(path.read_text())["aps"]
-        teacher, students = pairs[0][0], [second for _, second in pairs]
-        baselines = [
-            json.loads((results.RECORDS / f"bccd_near_test/baseline_seed{n}.json").read_text())
-            for n in range(len(pairs))
-        ]
-        gains = dict(enumerate(map(sub, students, [r["scores"]["AP"] for r in baselines])))
-        over_seeds = cell(spread(gains.values()), "{:+.1f}")
-        listed = as_list(BySeed(gains, signed=True))
-        row = next(
-            line
-            for line in results.PAGE.read_text().splitlines()
-            if line.startswith(f"| {label} |")
-        )
-        baseline = cell(spread(r["scores"]["AP"] for r in baselines))
-        expected = [f"{teacher:.1f}", baseline, cell(spread(students)), f"{over_seeds} ({listed})"]
-        assert row.strip("| ").split(" | ")[-4:] == expected

@@ -25,12 +25,20 @@ def bootstrap_table(folder: Path, names: Sequence[str]) -> str:
         "| standard error by both |",
         "| --- |" + " ---: |" * 7,
     ]
-    for path in (folder / f"{name}.json" for name in names):
-        found = read_record(path)
-        if found is None:
-            raise ConfigError(f"there is no {path}")
-        lines.append(_line(found))
-    return "\n".join(lines)
+    return "\n".join(lines + [_line(read_bootstrap(folder, name)) for name in names])
+
+
+def read_bootstrap(folder: Path, name: str) -> dict:
+    """One of these files.
+
+    Raises:
+        ConfigError: if there is none.
+    """
+    path = folder / f"{name}.json"
+    found = read_record(path)
+    if found is None:
+        raise ConfigError(f"there is no {path}")
+    return found
 
 
 def _line(found: dict) -> str:

@@ -9,6 +9,11 @@
                                           that takes about as long as its distilled student
 <!-- overview_plot: digits/short demo --> the same as a picture, a dot a seed
 <!-- bootstraps: val test -->             what compare.py wrote to recorded/bootstraps
+<!-- pairs: test -->                      of that, the AP of each pair's second detector
+<!-- pairs: test over first -->           what it has over the pair's first
+<!-- pairs: test over toy baseline -->    likewise over a row, seed by seed
+<!-- pairs_mean: test over first -->      mean and spread of each of these
+<!-- pairs_gap: test toy baseline -->     what they close of the gap to the first, a teacher
 <!-- plot: digits/long ap -->             ap, final, gain, gates or scales; rows can be named too
 <!-- command: digits/long -->             what runs a row of it again
 <!-- value: digits/long all AP -->        one cell, by its column's name in markdown.py
@@ -25,12 +30,14 @@ from typing import NamedTuple
 from tadistill.errors import ConfigError
 
 from .again import command_again
-from .bootstraps import bootstrap_table
+from .bootstraps import bootstrap_table, read_bootstrap
 from .comparison import Comparison, compare
 from .dots import draw_comparison, draw_overview
 from .headings import heading_of
 from .markdown import COLUMNS, comparison_table, markdown_table, overview_table
 from .overview import Setting, load_setting
+from .pairs import FORM as PAIRS_FORM
+from .pairs import paired_aps, paired_gap
 from .plots import KINDS
 from .seeds import FORM, as_list, as_mean, seeds_of
 from .table import TableRow, check_names, chosen, load_table
@@ -54,6 +61,11 @@ class Place(NamedTuple):
     records: Path
     page: Path
     draw: bool
+
+    @property
+    def bootstraps(self) -> Path:
+        """The folder of what ``compare.py`` wrote."""
+        return self.records.parent / "bootstraps"
 
     def rows(self, table: str) -> list[TableRow]:
         """Those of NAME or NAME/BUDGET."""
@@ -89,7 +101,23 @@ def fill_mean(words: Words, place: Place) -> str:
 
 
 def fill_bootstraps(words: Words, place: Place) -> str:
-    return bootstrap_table(place.records.parent / "bootstraps", words)
+    return bootstrap_table(place.bootstraps, words)
+
+
+def fill_pairs(words: Words, place: Place) -> str:
+    return as_list(paired_aps(read_bootstrap(place.bootstraps, words[0]), words[1:], place.rows))
+
+
+def fill_pairs_mean(words: Words, place: Place) -> str:
+    return as_mean(paired_aps(read_bootstrap(place.bootstraps, words[0]), words[1:], place.rows))
+
+
+def fill_pairs_gap(words: Words, place: Place) -> str:
+    if len(words) != 3:
+        raise NotOfItsForm
+    name, table, baseline = words
+    found = read_bootstrap(place.bootstraps, name)
+    return f"{paired_gap(found, table, baseline, place.rows):.2f}"
 
 
 def fill_plot(words: Words, place: Place) -> str:
@@ -167,6 +195,9 @@ MARKERS = {
     "overview": Marker("NAME[/BUDGET][+NAME/BUDGET] …", fill_overview),
     "overview_plot": Marker("NAME[/BUDGET][+NAME/BUDGET] …", fill_overview_plot),
     "bootstraps": Marker("NAME …", fill_bootstraps),
+    "pairs": Marker(f"NAME {PAIRS_FORM}", fill_pairs),
+    "pairs_mean": Marker(f"NAME {PAIRS_FORM}", fill_pairs_mean),
+    "pairs_gap": Marker("NAME TABLE[/BUDGET] ROW", fill_pairs_gap),
     "plot": Marker(f"NAME[/BUDGET] {'|'.join(KINDS)} [ROW …]", fill_plot),
     "command": Marker("NAME[/BUDGET]", fill_command),
     "value": Marker(f"NAME[/BUDGET] ROW {'|'.join(COLUMNS)}", fill_value),

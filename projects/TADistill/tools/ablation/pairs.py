@@ -1,0 +1,65 @@
+"""The pairs of detectors that ``tools/compare.py`` scored, seed by seed, alone or over another row.
+
+Its files do not name seeds: the pairs are taken for those of the seeds 0, 1, ….
+"""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+
+from tadistill.errors import ConfigError
+
+from .seeds import BySeed
+from .table import TableRow, aps_by_seed, chosen, differences, gap_closed
+
+FORM = "[over first | over TABLE[/BUDGET] ROW]"
+_WORDS = re.compile(r"(?P<first>over first)|over (?P<table>\S+) (?P<row>\S+)|")
+
+Tables = Callable[[str], Sequence[TableRow]]
+
+
+def paired_aps(found: dict, words: Sequence[str], tables: Tables) -> BySeed:
+    """The AP of the second detector of each pair, or what it has over another.
+
+    Args:
+        found: what ``compare.py`` wrote.
+        words: of :data:`FORM`.
+        tables: the rows of a table, by its name.
+
+    Raises:
+        ConfigError: if the words are of another form, or name what is not there.
+    """
+    form = _WORDS.fullmatch(" ".join(words))
+    if not form:
+        raise ConfigError(f"it must have {FORM}")
+    aps = _side(found, 1)
+    if form["first"]:
+        return BySeed(differences(aps, _side(found, 0)), signed=True)
+    if form["row"]:
+        return BySeed(differences(aps, _row(tables, form["table"], form["row"], aps)), signed=True)
+    return BySeed(aps, signed=False)
+
+
+def paired_gap(found: dict, table: str, baseline: str, tables: Tables) -> float:
+    """What the second detectors close of the gap from a baseline to their one first, a teacher.
+
+    Raises:
+        ConfigError: if there is no such gap, or no such row.
+    """
+    aps, teachers = _side(found, 1), set(_side(found, 0).values())
+    baselines = _row(tables, table, baseline, aps)
+    closed = gap_closed(aps, baselines, teachers.pop()) if len(teachers) == 1 else None
+    if closed is None:
+        raise ConfigError("the first of its pairs is not one teacher that is ahead")
+    return closed
+
+
+def _side(found: dict, side: int) -> dict[int, float]:
+    return {seed: pair[side] for seed, pair in enumerate(found["aps"])}
+
+
+def _row(tables: Tables, table: str, name: str, seeds: Mapping[int, float]) -> dict[int, float]:
+    (row,) = chosen(tables(table), [name])
+    aps = aps_by_seed(row.records)
+    if not aps.keys() >= seeds.keys():
+        raise ConfigError(f"row {name!r} has not every seed of the {len(seeds)} pairs")
+    return aps
