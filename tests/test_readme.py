@@ -33,14 +33,6 @@ def test_script_is_at_most_thirty_lines():
     assert len(script().splitlines()) <= 30
 
 
-def test_files_that_the_readme_links_to_exist():
-    links = re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", README.read_text())
-    files = [link for link in links if not link.startswith("http")]
-    assert files
-    missing = [file for file in files if not (README.parent / file).exists()]
-    assert not missing
-
-
 def test_config_of_the_papers_pair_is_the_one_that_it_names():
     text = re.search(r"```yaml\n(.*?)```", README.read_text(), re.S).group(1)
     file = README.parent / "configs/COCO/R_50_FPN_1x_from_R_101_FPN_3x.yaml"
