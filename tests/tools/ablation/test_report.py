@@ -385,7 +385,7 @@ class TestTheResultsInTheRepository:
             for curves in ("losses", "gates"):
                 assert scored_on_test[curves] == first[curves], path.name
 
-    def test_one_row_is_ahead_of_the_defaults_after_a_long_training_on_photos(self):
+    def test_no_row_is_clearly_ahead_of_the_defaults_after_a_long_training_on_photos(self):
         """Both pages say so in words, of the rows with three seeds: in each of these."""
         others = {
             row.name: row.beside_defaults.values()
@@ -393,7 +393,9 @@ class TestTheResultsInTheRepository:
             if len(row.beside_defaults) == 3 and row.name != "baseline_longer"
         }
         assert len(others) >= 16
-        assert [name for name, over in others.items() if min(over) > 0] == ["sigma_2"]
+        assert [name for name, over in others.items() if min(over) >= 0.1] == []
+        level_or_ahead = {name for name, over in others.items() if min(over) > -0.1}
+        assert level_or_ahead == {"sigma_2", "no_decay", "no_gates"}
         behind = {name for name, over in others.items() if max(over) < 0}
         assert len(behind) > len(others) / 2
         assert behind >= {
