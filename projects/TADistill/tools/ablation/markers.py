@@ -13,7 +13,8 @@
 <!-- pairs: test over first -->           what it has over the pair's first
 <!-- pairs: test over toy baseline -->    likewise over a row, seed by seed
 <!-- pairs_mean: test over first -->      mean and spread of each of these
-<!-- pairs_gap: test toy baseline -->     what they close of the gap to the first, a teacher
+<!-- pairs_teacher: test -->              the AP of the one that is the first of all pairs
+<!-- pairs_gap: test toy baseline -->     what they close of the gap to it
 <!-- plot: digits/long ap -->             ap, final, gain, gates or scales; rows can be named too
 <!-- command: digits/long -->             what runs a row of it again
 <!-- value: digits/long all AP -->        one cell, by its column's name in markdown.py
@@ -37,7 +38,7 @@ from .headings import heading_of
 from .markdown import COLUMNS, comparison_table, markdown_table, overview_table
 from .overview import Setting, load_setting
 from .pairs import FORM as PAIRS_FORM
-from .pairs import paired_aps, paired_gap
+from .pairs import paired_aps, paired_gap, paired_teacher
 from .plots import KINDS
 from .seeds import FORM, as_list, as_mean, seeds_of
 from .table import TableRow, check_names, chosen, load_table
@@ -110,6 +111,12 @@ def fill_pairs(words: Words, place: Place) -> str:
 
 def fill_pairs_mean(words: Words, place: Place) -> str:
     return as_mean(paired_aps(read_bootstrap(place.bootstraps, words[0]), words[1:], place.rows))
+
+
+def fill_pairs_teacher(words: Words, place: Place) -> str:
+    if len(words) != 1:
+        raise NotOfItsForm
+    return f"{paired_teacher(read_bootstrap(place.bootstraps, words[0])):.1f}"
 
 
 def fill_pairs_gap(words: Words, place: Place) -> str:
@@ -197,6 +204,7 @@ MARKERS = {
     "bootstraps": Marker("NAME …", fill_bootstraps),
     "pairs": Marker(f"NAME {PAIRS_FORM}", fill_pairs),
     "pairs_mean": Marker(f"NAME {PAIRS_FORM}", fill_pairs_mean),
+    "pairs_teacher": Marker("NAME", fill_pairs_teacher),
     "pairs_gap": Marker("NAME TABLE[/BUDGET] ROW", fill_pairs_gap),
     "plot": Marker(f"NAME[/BUDGET] {'|'.join(KINDS)} [ROW …]", fill_plot),
     "command": Marker("NAME[/BUDGET]", fill_command),

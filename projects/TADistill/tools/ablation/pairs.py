@@ -39,17 +39,28 @@ def paired_aps(found: dict, words: Sequence[str], tables: Tables) -> BySeed:
     return BySeed(aps, signed=False)
 
 
+def paired_teacher(found: dict) -> float:
+    """The AP of the one detector that is the first of all pairs.
+
+    Raises:
+        ConfigError: if they are several.
+    """
+    first, *others = set(_side(found, 0).values())
+    if others:
+        raise ConfigError("the first of its pairs is not one teacher")
+    return first
+
+
 def paired_gap(found: dict, table: str, baseline: str, tables: Tables) -> float:
-    """What the second detectors close of the gap from a baseline to their one first, a teacher.
+    """What the second detectors close of the gap from a baseline to the teacher, their first.
 
     Raises:
         ConfigError: if there is no such gap, or no such row.
     """
-    aps, teachers = _side(found, 1), set(_side(found, 0).values())
-    baselines = _row(tables, table, baseline, aps)
-    closed = gap_closed(aps, baselines, teachers.pop()) if len(teachers) == 1 else None
+    aps = _side(found, 1)
+    closed = gap_closed(aps, _row(tables, table, baseline, aps), paired_teacher(found))
     if closed is None:
-        raise ConfigError("the first of its pairs is not one teacher that is ahead")
+        raise ConfigError(f"its teacher is not ahead of row {baseline!r}")
     return closed
 
 
