@@ -193,11 +193,22 @@ class TestOneSource:
         assert [box_list(image) for image in shared] == [self.teacher]
 
 
-class OwnSampling(ROIHeads):
+class OwnLabelling(ROIHeads):
     """Takes all proposals, as a project's heads might."""
 
     def label_and_sample_proposals(self, proposals, targets):
         return proposals
+
+
+class OwnSampling(ROIHeads):
+    """Takes all proposals, too, for which half of the work is to be its own."""
+
+    def _sample_proposals(self, matched_idxs, matched_labels, gt_classes):
+        assert set(matched_labels.tolist()) <= {0, 1}
+        labels = torch.full_like(matched_idxs, self.num_classes)
+        if len(gt_classes):
+            labels = torch.where(matched_labels == 1, gt_classes[matched_idxs], labels)
+        return torch.arange(len(labels)), labels
 
 
 class TestSampling:
@@ -271,9 +282,22 @@ class TestSampling:
         expected = one if source == "student" else other
         assert ours == self.sampled(lambda: heads.label_and_sample_proposals(expected, gt), 0)
 
-    def test_heads_that_sample_in_their_own_way_are_given_no_near_duplicates(self):
+    @pytest.mark.parametrize("cls", [OwnLabelling, OwnSampling])
+    @pytest.mark.parametrize("gt", [[], [[0, 0, 10, 12]]])
+    def test_heads_that_sample_in_their_own_way_are_given_no_near_duplicates(self, cls, gt):
         shared = share_proposals([proposals([[0, 0, 10, 10]])], [proposals([[0, 0, 10, 10]])])
-        sampled = label_and_sample(self.heads(OwnSampling), shared, [self.ground_truth([])])
+        heads = self.heads(cls, append_gt=False)
+        heads.proposal_matcher = Matcher([0.5], [0, 1], allow_low_quality_matches=False)
+        with EventStorage():
+            sampled = label_and_sample(heads, shared, [self.ground_truth(gt)])
+        assert box_list(sampled[0]) == [[0, 0, 10, 10]]
+
+    def test_a_method_that_was_put_in_the_heads_place_is_their_own_way_too(self):
+        shared = share_proposals([proposals([[0, 0, 10, 10]])], [proposals([[0, 0, 10, 10]])])
+        heads = self.heads(append_gt=False)
+        heads._sample_proposals = OwnSampling._sample_proposals.__get__(heads)
+        with EventStorage():
+            sampled = label_and_sample(heads, shared, [self.ground_truth([])])
         assert box_list(sampled[0]) == [[0, 0, 10, 10]]
 
 

@@ -79,14 +79,22 @@ def label_and_sample(
     """``roi_heads.label_and_sample_proposals(shared.distinct(), gt_instances)``, the same proposals
     drawn by the same random numbers, without waiting for the GPU to take the duplicates out.
 
-    ROI heads with a ``label_and_sample_proposals`` of their own do wait.
+    ROI heads that label or sample in a way of their own do wait: what they make of a label -1,
+    "ignore", is theirs to say, so they are not given any.
     """
-    method = getattr(roi_heads.label_and_sample_proposals, "__func__", None)
-    if shared.duplicates is None or method is not ROIHeads.label_and_sample_proposals:
+    if shared.duplicates is None or not _samples_as_detectron2(roi_heads):
         return roi_heads.label_and_sample_proposals(shared.distinct(), gt_instances)
     passing_over = copy.copy(roi_heads)  # the same modules; only a method is another
     passing_over._sample_proposals = _sampler(roi_heads._sample_proposals, shared.duplicates)
     return passing_over.label_and_sample_proposals(shared.proposals, gt_instances)
+
+
+def _samples_as_detectron2(roi_heads: ROIHeads) -> bool:
+    methods = ("label_and_sample_proposals", "_sample_proposals")
+    return all(
+        getattr(getattr(roi_heads, name), "__func__", None) is getattr(ROIHeads, name)
+        for name in methods
+    )
 
 
 def _sampler(sample_proposals: Callable, duplicates: Sequence[Tensor]) -> Callable:
