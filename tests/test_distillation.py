@@ -51,13 +51,13 @@ def ground_truth():
     )
 
 
-def sampled():
+def sampled(labels=LABELS):
     matched = torch.tensor([0, 1, 0, 0])
     return [
         Instances(
             SIZE,
             proposal_boxes=Boxes(PROPOSALS.clone()),
-            gt_classes=LABELS.clone(),
+            gt_classes=labels.clone(),
             gt_boxes=Boxes(GT_BOXES[matched]),
             gt_index=matched,
         )
@@ -102,6 +102,7 @@ class Answers:
     predictor_T: FastRCNNOutputLayers = dataclasses.field(default_factory=predictor)
     adapters: Callable = dict  # each level as it is
     anchors: dict | None = None
+    labels: torch.Tensor = dataclasses.field(default_factory=LABELS.clone)
 
     def losses(self, **options):
         off = {
@@ -110,12 +111,13 @@ class Answers:
             "logit": LogitOptions(0.0),
             "box": BoxOptions(0.0),
         }
+        given = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
         return distillation_losses(
             DistillationOptions(**{**off, **options}),
             levels=LEVELS,
-            sampled=sampled(),
+            sampled=sampled(given.pop("labels")),
             gt_instances=ground_truth(),
-            **{f.name: getattr(self, f.name) for f in dataclasses.fields(self)},
+            **given,
         )
 
 
@@ -262,6 +264,37 @@ def test_maps_of_another_padding_are_compared_where_both_are(answers, height, wi
 def test_each_lambda_scales_its_term(answers, name, make):
     once, twice = answers.losses(**make(1.0))[0], answers.losses(**make(2.0))[0]
     assert twice[name] == 2 * once[name] > 0
+
+
+class TestARegionWithoutALabel:
+    """-1, "ignore", as ROI heads that label proposals in their own way may have it."""
+
+    @pytest.mark.parametrize("region", ["all", "foreground"])
+    @pytest.mark.parametrize("gate", ["student", "none"])
+    def test_has_no_part_in_the_logits(self, answers, gate, region):
+        answers.labels[[0, 3]] = -1
+        losses, shares = answers.losses(logit=LogitOptions(gate=gate, region=region))
+        # In the region are 1 (foreground) and 2 (background), of which the gate opens for 2.
+        counted = {("none", "all"): [1, 2], ("none", "foreground"): [1], ("student", "all"): [2]}
+        expected = kl(LOGITS_S, LOGITS_T)[counted.get((gate, region), [])].sum() / 4
+        torch.testing.assert_close(losses["logit"], expected)
+        if gate == "student":
+            assert shares["logit"] == {"all": 1 / 2, "foreground": 0}[region]
+
+    @pytest.mark.parametrize("gate", ["student", "proposal", "none"])
+    def test_has_no_part_in_the_boxes(self, answers, gate):
+        both, _ = answers.losses(box=BoxOptions(gate=gate))
+        answers.labels[1] = -1
+        losses, shares = answers.losses(box=BoxOptions(gate=gate))
+        difference = deltas_to(towards(0.5)) - deltas_to(towards(1.0))
+        torch.testing.assert_close(losses["box"], difference[0].abs().sum() / 4)
+        assert losses["box"] < both["box"]
+        assert shares.get("box") == (None if gate == "none" else 1)
+
+    def test_opens_no_instance_gate(self, answers):
+        answers.labels[0] = -1  # of the one box that was the teacher's
+        _, shares = answers.losses(feature=FeatureOptions(gate="instance"))
+        assert shares["feature"] == 0
 
 
 def test_a_head_that_nothing_reads_may_be_missing(answers):

@@ -49,6 +49,14 @@ def test_background_is_k_not_the_largest_label_in_the_batch():
     assert not Regions.of([sampled([[0, 0, 9, 9]] * 2, [K, K])], num_classes=K).foreground.any()
 
 
+def test_a_region_without_a_label_is_neither_foreground_nor_background():
+    regions = Regions.of([sampled([[0, 0, 9, 9]] * 3, [-1, 1, K])], num_classes=K)
+    assert regions.labelled.tolist() == [False, True, True]
+    assert regions.foreground.tolist() == [False, True, False]
+    assert ((regions.gt_classes >= 0) & (regions.gt_classes <= K)).all()  # can be looked up
+    assert regions.gt_classes[1:].tolist() == [1, K]
+
+
 def test_an_image_without_ground_truth():
     """Detectron2 gives its proposals no ``gt_boxes`` then; the other image's stay in step."""
     boxes = [[0, 0, 10, 10], [5, 5, 20, 20]]

@@ -148,8 +148,7 @@ def _masks(
 def _logit(
     options: LogitOptions, regions: Regions, head_S: BoxHeadOutputs, head_T: BoxHeadOutputs
 ) -> Term:
-    everywhere = torch.ones_like(regions.foreground)
-    in_region = regions.foreground if options.region == "foreground" else everywhere
+    in_region = regions.foreground if options.region == "foreground" else regions.labelled
     gate, share = in_region, None
     if options.gate == "student":
         gate = in_region & gates.logit_gate(head_S.logits, head_T.logits, regions.gt_classes)

@@ -16,10 +16,12 @@ class Regions:
         proposals: (R, 4), XYXY, absolute pixels.
         gt_boxes: (R, 4), the matched box ``b_i``; for background anything (the proposal itself
             in an image without ground truth).
-        gt_classes: (R,), ``y_i`` in [0, K], K for background.
+        gt_classes: (R,), ``y_i`` in [0, K], K for background; for an unlabelled one anything.
         gt_index: (R,), which of the batch's ground-truth boxes ``b_i`` is; for background
             anything. None if ROI heads that label proposals in their own way did not copy it.
         foreground: (R,) bool, ``y_i < K``.
+        labelled: (R,) bool, False where ROI heads that label proposals in their own way gave a
+            negative label, "ignore": no term and no gate looks at such a region.
     """
 
     proposals: Tensor
@@ -27,6 +29,7 @@ class Regions:
     gt_classes: Tensor
     gt_index: Tensor | None
     foreground: Tensor
+    labelled: Tensor
 
     @classmethod
     def of(cls, sampled: Sequence[Instances], num_classes: int) -> "Regions":
@@ -37,12 +40,14 @@ class Regions:
             num_classes: K.
         """
         gt_classes = torch.cat([s.gt_classes for s in sampled])
+        labelled = gt_classes >= 0
         return cls(
             proposals=torch.cat([s.proposal_boxes.tensor for s in sampled]),
             gt_boxes=torch.cat([_field(s, "gt_boxes", s.proposal_boxes).tensor for s in sampled]),
-            gt_classes=gt_classes,
+            gt_classes=gt_classes.clamp(min=0),  # something that can be looked up
             gt_index=_gt_index(sampled),
-            foreground=gt_classes < num_classes,
+            foreground=labelled & (gt_classes < num_classes),
+            labelled=labelled,
         )
 
 
