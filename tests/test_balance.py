@@ -1,6 +1,7 @@
 """Weights by gradients: measured as stated, held in between, the same everywhere."""
 
 import math
+from functools import partial
 
 import pytest
 import torch
@@ -19,6 +20,7 @@ from tiny import (
     student_cfg,
     term_weights,
 )
+from torch.utils.checkpoint import checkpoint
 
 from tadistill.balance import GradientBalance, forget_balance, gradient_norms, smoothed
 from tadistill.errors import ConfigError
@@ -251,6 +253,43 @@ class TestMeasuring:
         """A backbone that was frozen after the model was built: nobody could say so before."""
         with pytest.raises(ConfigError, match="backbone is frozen"):
             gradient_norms([torch.ones((), requires_grad=True)], [torch.ones(2)])
+
+    def test_through_a_part_that_was_compiled_is_as_ever(self, teacher_files):
+        """Also where the backward pass that was compiled is that of a step without measurement."""
+        plain, compiled = (distilled(teacher_files) for _ in range(2))
+        compiled.proposal_generator.rpn_head.compile(backend="aot_eager")
+        for model in (plain, compiled):
+            model.balance.scales.fill_(1.0)
+            for iteration in (1, 20, 21):
+                losses, _ = losses_of(model, iteration)
+                sum(losses.values()).backward()
+        assert scales(compiled) == pytest.approx(scales(plain), rel=1e-4)
+        assert scales(plain)["logit"] != 1.0
+
+    def test_through_what_is_checkpointed_needs_torchs_newer_way(self, teacher_files):
+        plain, newer, older = (distilled(teacher_files) for _ in range(3))
+        for model, reentrant in ((newer, False), (older, True)):
+            head = model.roi_heads.box_head
+            head.forward = partial(checkpoint, head.forward, use_reentrant=reentrant)
+        losses_of(plain)
+        losses_of(newer)
+        assert scales(newer) == scales(plain)
+        with pytest.raises(ConfigError, match=r"BALANCE .* use_reentrant=True: .*=False"):
+            losses_of(older)
+
+    def test_another_error_on_the_way_back_is_not_hidden(self):
+        class Broken(torch.autograd.Function):
+            @staticmethod
+            def forward(ctx, x):
+                return x.sum()
+
+            @staticmethod
+            def backward(ctx, gradient):
+                raise RuntimeError("out of memory")
+
+        maps = [torch.zeros(1, 2, 3, 3, requires_grad=True)]
+        with pytest.raises(RuntimeError, match="out of memory"):
+            gradient_norms([Broken.apply(maps[0])], maps)
 
     def test_a_loss_that_does_not_reach_the_maps_has_no_gradient(self):
         maps = [torch.zeros(1, 2, 3, 3, requires_grad=True), torch.zeros(1, 2, 1, 1)]

@@ -8,6 +8,7 @@ between s_x stays as it is.
 """
 
 from collections.abc import Mapping, Sequence
+from importlib import import_module
 
 import torch
 import torch.distributed as dist
@@ -23,6 +24,11 @@ NOTHING_TO_MEASURE = (
     "MODEL.TADISTILL.BALANCE measures gradients on the student's feature maps, but all of its "
     "backbone is frozen, the FPN included: set MODEL.TADISTILL.BALANCE.ENABLED to False"
 )
+CHECKPOINTED = (
+    "MODEL.TADISTILL.BALANCE cannot measure gradients through activations that are checkpointed "
+    "with use_reentrant=True: call torch.utils.checkpoint.checkpoint with use_reentrant=False, or "
+    "set MODEL.TADISTILL.BALANCE.ENABLED to False"
+)
 
 # Of gradients alone, of which only ratios are read. Those on feature maps are so small that
 # float16 would lose them; times a power of two, float32 and bfloat16 lose nothing.
@@ -36,6 +42,10 @@ class GradientBalance(nn.Module):
     before the step's backward pass. What that costs is a backward pass for the detection losses and
     one for each term, which end at the features, compute no weight's gradient and touch no
     ``.grad``.
+    Each goes backward through a graph that the step's own backward pass needs again. Parts of the
+    model that ``torch.compile`` has compiled allow that only with the ``donated_buffer`` of
+    ``torch._functorch.config`` off, which is why it is off in a process that has made one of these.
+
     In several processes the norms are those of all images, so that the scales are the same
     everywhere: each process has to call this in each step. Where gradients are off, as in what
     ``TEST.PRECISE_BN`` runs, there is nothing to measure and the scales stay.
@@ -54,6 +64,7 @@ class GradientBalance(nn.Module):
                 it, so that it still multiplies the gradient.
         """
         super().__init__()
+        _keep_what_compiled_parts_save()
         self._options = options
         self._weights = weights
         self.register_buffer("scales", torch.zeros(len(TERMS)))
@@ -121,7 +132,8 @@ def gradient_norms(losses: Sequence[Tensor], features: Sequence[Tensor]) -> Tens
     """``|dL / dF|`` of each loss, L2 over all elements of all maps, of all processes' images.
 
     A gradient is the total one: that of a map that another is made of (p5, of which Detectron2's
-    FPN makes p6) includes what comes through the other.
+    FPN makes p6) includes what comes through the other. Not so where the two come out of one
+    node of the graph, as those of a backbone that was compiled whole do.
 
     Args:
         losses: scalars. Their graph stays, and no parameter gets a gradient.
@@ -131,7 +143,8 @@ def gradient_norms(losses: Sequence[Tensor], features: Sequence[Tensor]) -> Tens
         (len(losses),), float32, times a constant; NaN or infinity if a gradient has one.
 
     Raises:
-        ConfigError: if no map has a gradient.
+        ConfigError: if no map has a gradient, or what lies behind them is checkpointed in torch's
+            older way, which knows of no gradient but that of all parameters.
     """
     features = [x for x in features if x.requires_grad]
     if not features:
@@ -164,6 +177,20 @@ def smoothed(
 
 
 def _squared_norm(loss: Tensor, features: Sequence[Tensor]) -> Tensor:
-    gradients = torch.autograd.grad(loss, features, retain_graph=True, allow_unused=True)
+    try:
+        gradients = torch.autograd.grad(loss, features, retain_graph=True, allow_unused=True)
+    except RuntimeError as e:
+        if "use_reentrant" not in str(e):
+            raise
+        raise ConfigError(CHECKPOINTED) from e
     norms = [torch.linalg.vector_norm(g, dtype=torch.float32) for g in gradients if g is not None]
     return torch.stack(norms).square().sum() if norms else loss.new_zeros(())
+
+
+def _keep_what_compiled_parts_save() -> None:
+    """What is compiled from here on does not give away, in its backward pass, the memory of what
+    its forward pass saved for it. Torch decides that when it compiles, which may be in any step.
+    """
+    config = import_module("torch._functorch.config")
+    if hasattr(config, "donated_buffer"):  # older ones give nothing away
+        config.donated_buffer = False
