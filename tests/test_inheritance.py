@@ -61,6 +61,15 @@ def test_of_a_teacher_that_is_to_be_folded_it_is_the_same(twin_files):
     assert len(folded.teacher.state_dict()) < len(plain.teacher.state_dict())
 
 
+def test_by_a_student_whose_parts_were_compiled_it_is_the_same(twin_files):
+    compiled, plain = (student(twin_files) for _ in range(2))
+    compiled.backbone = torch.compile(compiled.backbone)
+    compiled.roi_heads.box_head = torch.compile(compiled.roi_heads.box_head)
+    assert tadistill.inherit_from_teacher(compiled) == tadistill.inherit_from_teacher(plain)
+    pairs = zip(compiled.state_dict().values(), plain.state_dict().values(), strict=True)
+    assert all(torch.equal(mine, theirs) for mine, theirs in pairs)
+
+
 def test_a_layer_of_another_shape_stays_whole_as_it_is_and_is_named(tmp_path, tadistill_log):
     # Of the box head fc1 alone depends on the pooler's resolution; of the RPN, with three ratios
     # to a level instead of two, the predictors, but not the convolution before them.
