@@ -3,7 +3,7 @@
 import pytest
 import torch
 from detectron2.checkpoint import DetectionCheckpointer
-from detectron2.modeling import GeneralizedRCNN
+from detectron2.modeling import META_ARCH_REGISTRY, GeneralizedRCNN
 from tiny import (
     batch,
     build,
@@ -35,6 +35,26 @@ def written(tmp_path, *opts):
     path = tmp_path / "teacher.yaml"
     path.write_text(teacher_cfg(*opts).dump())
     return student_cfg(None, f"{KEY}.CONFIG_FILE", str(path), f"{KEY}.WEIGHTS", "unread.pth")
+
+
+@pytest.fixture
+def meta_arch():
+    """Registers a function that builds models, for one test."""
+    names = []
+
+    def register(name, build):
+        META_ARCH_REGISTRY._do_register(name, build)
+        names.append(name)
+
+    yield register
+    for name in names:
+        META_ARCH_REGISTRY._obj_map.pop(name)
+
+
+def test_a_function_may_build_it(teacher_files, meta_arch):
+    meta_arch("build_rcnn", lambda cfg: GeneralizedRCNN(cfg))
+    opts = (f"{KEY}.OPTS", ["MODEL.META_ARCHITECTURE", "build_rcnn"])
+    assert type(build_teacher(student_cfg(teacher_files, *opts)).model) is GeneralizedRCNN
 
 
 def test_has_the_weights_of_its_file(teacher_files):
@@ -124,11 +144,36 @@ class TestATeacherIsRefused:
         text = refusal(student_cfg(teacher_files, f"{KEY}.WEIGHTS", ""))
         assert f"{KEY}.WEIGHTS is empty" in text
 
-    @pytest.mark.parametrize("name", ["RetinaNet", "NobodysNet"])
-    def test_when_it_is_not_a_generalized_rcnn(self, tmp_path, name):
-        text = refusal(written(tmp_path, "MODEL.META_ARCHITECTURE", name))
-        assert f"{KEY}.CONFIG_FILE describes a {name}" in text
-        assert "GeneralizedRCNN" in text
+    def test_when_it_is_not_a_generalized_rcnn(self, tmp_path):
+        text = refusal(written(tmp_path, "MODEL.META_ARCHITECTURE", "RetinaNet"))
+        assert f"{KEY}.CONFIG_FILE describes a RetinaNet; the teacher must be a Generalized" in text
+
+    def test_when_nothing_has_registered_it(self, tmp_path):
+        text = refusal(written(tmp_path, "MODEL.META_ARCHITECTURE", "NobodysNet"))
+        assert "describes a NobodysNet, which nothing has registered: import the project" in text
+
+    def test_when_it_is_a_function_that_builds_another_model(self, tmp_path, meta_arch):
+        meta_arch("build_linear", lambda cfg: torch.nn.Linear(1, 1))
+        text = refusal(written(tmp_path, "MODEL.META_ARCHITECTURE", "build_linear"))
+        assert "is a Linear; the teacher must be a GeneralizedRCNN" in text
+
+    @pytest.mark.parametrize("key", ["BACKBONE", "ROI_HEADS", "PROPOSAL_GENERATOR"])
+    def test_when_nothing_has_registered_a_part_of_it(self, tmp_path, key):
+        text = refusal(written(tmp_path, f"MODEL.{key}.NAME", "nobodys"))
+        assert "describes a model that cannot be built here (No object named 'nobodys'" in text
+        assert "import the project that it comes from" in text
+
+    def test_when_its_config_lacks_a_key_of_its_own(self, tmp_path, meta_arch):
+        meta_arch("build_mine", lambda cfg: cfg.MODEL.MY_WIDTH)
+        text = refusal(written(tmp_path, "MODEL.META_ARCHITECTURE", "build_mine"))
+        assert "(there is no config key MY_WIDTH): import the project" in text
+        assert "the whole config.yaml" in text
+
+    def test_but_an_error_in_its_code_is_shown_as_it_is(self, tmp_path, meta_arch):
+        meta_arch("build_mine", lambda cfg: cfg.no_such_method())
+        cfg = written(tmp_path, "MODEL.META_ARCHITECTURE", "build_mine")
+        with pytest.raises(AttributeError, match="no_such_method"):
+            build_teacher(cfg)
 
     def test_when_its_heads_are_a_cascade(self, tmp_path):
         text = refusal(

@@ -84,7 +84,9 @@ def _config_path(name: str) -> str:
     if path is None:
         raise ConfigError(
             f"{KEY}.CONFIG_FILE is {name!r}, which is neither a file (seen from the working "
-            "directory) nor a name in Detectron2's model zoo"
+            "directory) nor a name in Detectron2's model zoo. (A student that is only to detect "
+            "needs no teacher: open its student_final.yaml, or set MODEL.TADISTILL.ENABLED to "
+            "False)"
         )
     return path
 
