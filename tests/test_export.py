@@ -9,7 +9,7 @@ import torch
 import yaml
 from detectron2.checkpoint import DetectionCheckpointer
 from detectron2.config import CfgNode, get_cfg
-from detectron2.modeling import GeneralizedRCNN
+from detectron2.modeling import ROI_HEADS_REGISTRY, GeneralizedRCNN, StandardROIHeads
 from tiny import batch, build, liven, plain_cfg, same_detections, same_tensors, student_cfg
 from torch import distributed
 from torch.nn.parallel import DistributedDataParallel
@@ -179,6 +179,14 @@ def test_a_plain_detector_is_exported_under_any_name_into_a_new_folder(tmp_path)
     assert same_tensors(torch.load(weights)["model"], detector.state_dict())
 
 
+def test_a_plain_detector_has_parts_of_any_name(tmp_path):
+    detector = build(plain_cfg())
+    detector.adapters, detector.balance = torch.nn.Linear(2, 2), torch.nn.BatchNorm2d(3)
+    weights, _ = export_student(detector, plain_cfg(), str(tmp_path))
+    assert {"adapters.weight", "balance.running_var"} <= set(torch.load(weights)["model"])
+    assert same_tensors(torch.load(weights)["model"], detector.state_dict())
+
+
 def test_a_compiled_model_is_unwrapped(model, teacher_files, tmp_path):
     cfg = student_cfg(teacher_files)
     of_plain, _ = export_student(model, cfg, str(tmp_path), name="plain")
@@ -257,6 +265,18 @@ def test_keys_of_another_project_are_named(model, teacher_files, tmp_path, tadis
     line = tadistill_log.messages[-1]
     keys = line.partition("for stock Detectron2 with what declares ")[2].partition(":")[0]
     assert set(keys.split(", ")) == {"MY", "MODEL.MY_HEAD"}
+
+
+def test_parts_of_another_project_are_named(model, teacher_files, tmp_path, tadistill_log):
+    cfg = student_cfg(teacher_files, "MODEL.ROI_HEADS.NAME", "MyHeads")
+    ROI_HEADS_REGISTRY._do_register("MyHeads", type("MyHeads", (StandardROIHeads,), {}))
+    try:
+        export_student(model, cfg, str(tmp_path))
+    finally:
+        ROI_HEADS_REGISTRY._obj_map.pop("MyHeads")
+    assert "for stock Detectron2 with what registers MyHeads: /" in tadistill_log.messages[-1]
+    export_student(model, student_cfg(teacher_files), str(tmp_path))
+    assert "for stock Detectron2: /" in tadistill_log.messages[-1]
 
 
 @pytest.mark.usefixtures("process_group")

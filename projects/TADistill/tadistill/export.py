@@ -11,10 +11,11 @@ from detectron2.modeling import META_ARCH_REGISTRY, GeneralizedRCNN
 from detectron2.utils import comm
 from torch import Tensor, nn
 
-from .architecture import is_distilled, own_inference
-from .backbones import TIMM_FPN, without_timm_weights
+from .architecture import is_distilled, is_tadistill_rcnn, own_inference
+from .backbones import without_timm_weights
 from .errors import ConfigError
 from .files import written_whole
+from .opened_by import opened_by
 from .parallel import COMPILED, unwrapped
 
 logger = logging.getLogger(__name__)
@@ -81,14 +82,8 @@ def export_student(
     with written_whole(config_path, "w") as f:
         f.write(student_cfg.dump())
     _warn_of_what_stays_behind(type(unwrapped(model)))
-    needs_us = cfg.MODEL.BACKBONE.NAME == TIMM_FPN
-    opened_by = "Detectron2 with tadistill and timm" if needs_us else "stock Detectron2"
-    others = _keys_of_others(student_cfg, get_cfg())
-    if needs_us:
-        others.remove("MODEL.TIMM")
-    if others:
-        opened_by += f" with what declares {', '.join(others)}"
-    logger.info("The student alone, for %s: %s and %s", opened_by, weights_path, config_path)
+    opener = opened_by(student_cfg)
+    logger.info("The student alone, for %s: %s and %s", opener, weights_path, config_path)
     return weights_path, config_path
 
 
@@ -104,10 +99,12 @@ def _student_weights(model: nn.Module, cfg: CfgNode) -> dict[str, Tensor]:
             f"{name!r}: its weights would have other names. Give it the model itself; of a "
             "wrapper, the one inside"
         )
+    # Another detector's parts of these names are its own.
+    only_to_distil = ("adapters.", "balance.") if is_tadistill_rcnn(type(model)) else ()
     return {
         key.replace(f"{COMPILED}.", ""): tensor.detach().cpu()
         for key, tensor in model.state_dict().items()
-        if not key.startswith(("adapters.", "balance."))  # which only the distillation needed
+        if not key.startswith(only_to_distil)
     }
 
 
@@ -120,17 +117,6 @@ def _warn_of_what_stays_behind(model: type) -> None:
             ", ".join(methods),
             model.__name__,
         )
-
-
-def _keys_of_others(cfg: CfgNode, defaults: CfgNode, prefix: str = "") -> list[str]:
-    """The keys of ``cfg``, in full, that ``defaults`` does not have."""
-    keys = []
-    for key, value in cfg.items():
-        if key not in defaults:
-            keys.append(prefix + key)
-        elif isinstance(value, CfgNode):
-            keys += _keys_of_others(value, defaults[key], f"{prefix}{key}.")
-    return keys
 
 
 def _difference(cfg: CfgNode, defaults: CfgNode) -> CfgNode:
