@@ -78,6 +78,16 @@ def test_heads_without_a_box_branch_are_no_ones_to_ask():
         roi_losses(nn.Identity(), {}, [], None)
 
 
+def test_a_predictor_that_says_more_than_two_things(model, features):
+    class Third(type(model.roi_heads.box_predictor)):
+        def forward(self, x):
+            return (*super().forward(x), x)
+
+    model.roi_heads.box_predictor.__class__ = Third
+    with pytest.raises(TypeError, match=r"Third has 3 outputs, .* register run_box_head and"):
+        run_box_head(model.roi_heads, features, proposals(3, 2))
+
+
 def test_of_roi_heads_that_were_compiled_it_is_said_what_can_be_instead(model, features):
     with pytest.raises(TypeError, match="compile the box_head in it instead"):
         run_box_head(torch.compile(model.roi_heads), features, proposals(3, 2))

@@ -2,11 +2,14 @@
 
 import pytest
 from detectron2.modeling import GeneralizedRCNN
+from detectron2.modeling.box_regression import Box2BoxTransform, Box2BoxTransformLinear
 from distilled import INSTANCE_GATE, check_gradients, distilled
-from tiny import batch, save_teacher, source, step, student_cfg, teacher_cfg, term_weights
+from tiny import batch, build, save_teacher, source, step, student_cfg, teacher_cfg, term_weights
+from torch import nn
 
 from tadistill import TADistillRCNN
 from tadistill.errors import ConfigError
+from tadistill.options import BoxOptions, DistillationOptions
 from tadistill.teacher import build_teacher
 
 WITHOUT_P2 = (
@@ -52,6 +55,42 @@ class TestWhatCannotBeDistilled:
         with pytest.raises(AttributeError, match="teacher cannot be set: build another"):
             model.teacher = build_teacher(student_cfg(teacher_files)).model
         assert not any(name.startswith("teacher") for name in model.state_dict())
+
+    @pytest.mark.parametrize("name", ["adapters", "balance"])
+    def test_another_part_in_the_place_of_what_distils(self, teacher_files, name):
+        class Mine(TADistillRCNN):
+            def __init__(self, *args, **kwargs):
+                super().__init__(*args, **kwargs)
+                setattr(self, name, nn.Linear(2, 2))
+
+        cfg = student_cfg(teacher_files, "MODEL.TADISTILL.BALANCE.ENABLED", True)
+        with pytest.raises(AttributeError, match=f"{name} is what the distillation needs: call"):
+            Mine(cfg)
+        model = build(cfg)
+        setattr(model, name, nn.Sequential(getattr(model, name)))  # as wrappers do
+        setattr(model, name, getattr(model, name)[0])
+        step(model, batch())
+
+    def test_images_without_ground_truth(self, model):
+        inputs = batch()
+        del inputs[1]["instances"]
+        with pytest.raises(ConfigError, match="has no 'instances', its ground truth: give"):
+            step(model, inputs)
+        assert len(model.eval()(inputs)) == len(inputs)
+
+    @pytest.mark.parametrize("method", ["get_deltas", "apply_deltas", None])
+    def test_boxes_that_the_student_codes_in_another_way(self, teacher_files, method):
+        kwargs = TADistillRCNN.from_config(student_cfg(teacher_files))
+        predictor = kwargs["roi_heads"].box_predictor
+        if method is None:
+            predictor.box2box_transform = Box2BoxTransformLinear()
+        else:
+            own = type("Own", (Box2BoxTransform,), {method: lambda *boxes: boxes[0]})
+            predictor.box2box_transform = own((1, 1, 1, 1))
+        with pytest.raises(ConfigError, match=r"codes its boxes with .*BOX\.WEIGHT to 0\.0"):
+            TADistillRCNN(**kwargs)
+        options = DistillationOptions(box=BoxOptions(0.0))
+        TADistillRCNN(**{**kwargs, "options": options})
 
     def test_a_level_of_a_stride_that_the_teacher_does_not_have(self, tmp_path):
         with pytest.raises(ConfigError) as error:

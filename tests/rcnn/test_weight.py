@@ -1,5 +1,7 @@
 """The weight w(t), and the gates' shares."""
 
+import torch
+from detectron2.utils.events import EventStorage
 from distilled import INSTANCE_GATE, check_gradients, distilled
 from tiny import batch, build, same_tensors, step, student_cfg
 
@@ -50,3 +52,16 @@ def test_gate_shares_are_detached_scalars_between_zero_and_one(teacher_files):
         assert share.shape == ()
         assert not share.requires_grad
         assert 0 < share < 1
+
+
+def test_losses_without_gradients_leave_what_is_logged_of_the_step(teacher_files):
+    """As a hook looks at them on validation images, between a step and the log."""
+    model = distilled(teacher_files, "MODEL.TADISTILL.BALANCE.ENABLED", True)
+    step(model, batch())
+    shares, scales = model.gate_shares, model.balance_scales
+    with torch.no_grad(), EventStorage():
+        model(batch(seed=8))
+    assert same_tensors(model.gate_shares, shares)
+    assert same_tensors(model.balance_scales, scales)
+    step(model, batch(seed=8))
+    assert not same_tensors(model.gate_shares, shares)

@@ -67,7 +67,15 @@ def _(roi_heads, features, proposals):
     pooled = roi_heads.box_pooler(
         [features[f] for f in roi_heads.box_in_features], [p.proposal_boxes for p in proposals]
     )
-    return BoxHeadOutputs(*roi_heads.box_predictor(roi_heads.box_head(pooled)))
+    outputs = roi_heads.box_predictor(roi_heads.box_head(pooled))
+    if len(outputs) != len(BoxHeadOutputs._fields):
+        raise TypeError(
+            f"{type(roi_heads.box_predictor).__name__} has {len(outputs)} outputs, of which "
+            "TADistill knows two, logits and deltas: register run_box_head and roi_losses for "
+            f"ROI heads of a class of your own below {type(roi_heads).__name__} "
+            "(tadistill/box_head.py)"
+        )
+    return BoxHeadOutputs(*outputs)
 
 
 @roi_losses.register(StandardROIHeads)

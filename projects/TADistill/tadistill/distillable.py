@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable
 
 from detectron2.modeling import GeneralizedRCNN
+from detectron2.modeling.box_regression import Box2BoxTransform
 from detectron2.modeling.roi_heads import FastRCNNOutputLayers, StandardROIHeads
 from torch import nn
 
@@ -59,6 +60,8 @@ def check_pair(
             "the student cannot be distilled: MODEL.ROI_BOX_HEAD.TRAIN_ON_PRED_BOXES moves its "
             "proposals in training, after its box head has answered for them; set it to False"
         )
+    if options.box.weight > 0:
+        _check_box_coding(student.roi_heads.box_predictor.box2box_transform)
     student_k, teacher_k = student.roi_heads.num_classes, teacher.roi_heads.num_classes
     if student_k != teacher_k:
         raise ConfigError(
@@ -132,7 +135,7 @@ def why_not_distillable(roi_heads: nn.Module) -> str | None:
             f"{name} predicts boxes with {type(predictor).__name__}, not with one "
             "FastRCNNOutputLayers (a cascade has several); use StandardROIHeads"
         )
-    if len(predictor.box2box_transform.weights) != 4:
+    if len(getattr(predictor.box2box_transform, "weights", (1, 1, 1, 1))) != 4:
         return f"{name} predicts rotated boxes; TADistill compares axis-aligned ones"
     if getattr(predictor, "use_sigmoid_ce", False):
         return (
@@ -147,6 +150,19 @@ def why_not_distillable(roi_heads: nn.Module) -> str | None:
                     "register run_box_head and roi_losses for it (tadistill/box_head.py)"
                 )
     return None
+
+
+def _check_box_coding(transform) -> None:
+    """Whether the student codes its boxes as :func:`tadistill.box_coding.encode_boxes` does. The
+    teacher may do it in any way: it decodes its own.
+    """
+    for method in ("get_deltas", "apply_deltas"):
+        if getattr(type(transform), method, None) is not getattr(Box2BoxTransform, method):
+            raise ConfigError(
+                f"the student codes its boxes with {type(transform).__name__}, and TADistill, "
+                "which gives it the teacher's, as Box2BoxTransform does: use that, or set "
+                "MODEL.TADISTILL.BOX.WEIGHT to 0.0"
+            )
 
 
 def _registered_for(function: Callable, roi_heads: nn.Module) -> type:

@@ -3,7 +3,7 @@
 Shape shorthand: N: images in the batch; Gi: boxes of image i; G = sum Gi.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from detectron2.structures import Instances
@@ -11,6 +11,21 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from .errors import ConfigError
+
+
+def ground_truth(batched_inputs: Sequence[Mapping], device: torch.device) -> list[Instances]:
+    """The batch's ``instances``, on a device.
+
+    Raises:
+        ConfigError: if an image comes without.
+    """
+    if not all("instances" in x for x in batched_inputs):
+        raise ConfigError(
+            "an image of a training batch has no 'instances', its ground truth: give the data "
+            "loader a mapper of training (DatasetMapper(cfg, is_train=True)), or put the model in "
+            "eval mode to detect"
+        )
+    return [x["instances"].to(device) for x in batched_inputs]
 
 
 def with_gt_index(gt_instances: Sequence[Instances]) -> list[Instances]:

@@ -6,7 +6,7 @@ import torch
 from detectron2.config import configurable
 from detectron2.modeling import META_ARCH_REGISTRY, GeneralizedRCNN
 from detectron2.utils.events import get_event_storage
-from torch import Tensor
+from torch import Tensor, nn
 
 from .adapters import Adapters
 from .balance import GradientBalance
@@ -19,7 +19,7 @@ from .distillable import (
     check_pair,
 )
 from .distillation import distillation_losses
-from .ground_truth import with_gt_index
+from .ground_truth import ground_truth, with_gt_index
 from .host_scalars import HostScalars
 from .levels import match_levels
 from .options import DistillationOptions
@@ -146,6 +146,9 @@ class TADistillRCNN(GeneralizedRCNN):
         # ``nn.Module`` would make a module of that name part of the student, beside the property.
         if name in ("teacher", "student"):
             raise AttributeError(f"{name} cannot be set: build another TADistillRCNN instead")
+        ours = {"adapters": Adapters, "balance": GradientBalance}
+        if name in ours and not _holds(value, ours[name]):
+            raise AttributeError(f"{name} is what the distillation needs: call your own otherwise")
         super().__setattr__(name, value)
 
     def forward(self, batched_inputs: list[dict]):
@@ -164,7 +167,7 @@ class TADistillRCNN(GeneralizedRCNN):
         teacher, options = self._teacher, self._options
         # Both models preprocess the images: they are moved to the device once.
         batched_inputs = [{**x, "image": x["image"].to(self.device)} for x in batched_inputs]
-        gt_instances = with_gt_index([x["instances"].to(self.device) for x in batched_inputs])
+        gt_instances = with_gt_index(ground_truth(batched_inputs, self.device))
 
         # The teacher first: what it needs on the way is free before the student's activations, kept
         # for the backward pass, take their place. The other way round the peak of memory is higher
@@ -206,10 +209,11 @@ class TADistillRCNN(GeneralizedRCNN):
             gt_instances=gt_instances,
             anchors=self._anchors(features_S),
         )
-        self._gate_shares = HostScalars(gate_shares)
+        scales = None
         if options.balances:
             terms, scales = self.balance(terms, losses, features_S)
-            self._balance_scales = HostScalars(scales)
+        if torch.is_grad_enabled():  # not of losses that somebody looks at after the step
+            self._gate_shares, self._balance_scales = HostScalars(gate_shares), HostScalars(scales)
         losses.update({f"loss_tad_{name}": weight * term for name, term in terms.items()})
         self._visualize(batched_inputs, proposals)
         return losses
@@ -264,3 +268,8 @@ class TADistillRCNN(GeneralizedRCNN):
         if self._teacher is not None:
             self._teacher.follow(fn)
         return super()._apply(fn, *args, **kwargs)
+
+
+def _holds(value, kind: type[nn.Module]) -> bool:
+    """Whether it is such a module, wrapped in others or not."""
+    return isinstance(value, nn.Module) and any(isinstance(m, kind) for m in value.modules())
