@@ -78,11 +78,15 @@ def test_bootstraps_have_a_line_each(fill_in, bootstrap):
         ("pairs: val over first", "+1.0, +3.0"),
         ("pairs_mean: val over first", "+2.0 ± 1.4"),
         ("pairs: val over toy baseline", "+41.0, +41.0"),  # 10 and 12 with the same seeds
+        ("pairs: val over second val", "0.0, 0.0"),
+        ("pairs_mean: val over second higher", "-3.0 ± 1.4"),  # 53 and 57
         ("pairs_teacher: val", "50.0"),
         ("pairs_gap: val toy baseline", "1.05"),  # (52 - 11) / (50 - 11)
     ],
 )
 def test_figures_of_pairs_that_a_bootstrap_scored(fill_in, bootstrap, marker, text):
+    higher = json.loads(bootstrap.read_text()) | {"aps": [[1.0, 53.0], [2.0, 57.0], [3.0, 58.0]]}
+    (bootstrap.parent / "higher.json").write_text(json.dumps(higher))
     assert fill_in(f"<!-- {marker} -->") == text
 
 
@@ -93,6 +97,8 @@ def test_figures_of_pairs_that_a_bootstrap_scored(fill_in, bootstrap, marker, te
         ("pairs: val over", r"it must have \[over first"),
         ("pairs: val over toy none", "there is no record of row 'none'"),
         ("pairs: four over toy baseline", "'baseline' has not every seed of the 4 pairs"),
+        ("pairs: val over second none", r"there is no .*none\.json"),
+        ("pairs: four over second val", "'val' has not every seed of the 4 pairs"),
         ("pairs_teacher: two", "the first of its pairs is not one teacher"),
         ("pairs_teacher: val toy", "it must be pairs_teacher: NAME"),
         ("pairs_gap: val toy", "it must be pairs_gap: NAME TABLE"),
@@ -128,6 +134,9 @@ def test_figures_in_a_sentence(fill_in):
         ("mean: toy all over baseline", "+3.5 ± 0.7"),
         ("mean: toy baseline over all", "-3.5 ± 0.7"),
         ("mean: toy baseline", "12.0 ± 2.0"),
+        ("seeds: toy baseline seeds 2 0", "14.0, 10.0"),
+        ("mean: toy baseline seeds 0 1", "11.0 ± 1.4"),
+        ("seeds: toy all over baseline seeds 1", "+4.0"),
     ],
 )
 def test_figures_of_each_seed(fill_in, marker, text):
@@ -140,6 +149,9 @@ def test_figures_of_a_class(fill_in, recorded):
         record = json.loads(path.read_text()) | {"class_AP": {"red cell": ap}}
         path.write_text(json.dumps(record))
     assert fill_in("<!-- seeds: toy all of red cell -->") == "45.0, 51.0"
+    assert fill_in("<!-- seeds: toy all of red cell seeds 1 -->") == "51.0"
+    with pytest.raises(ConfigError, match="row 'all' has no seed 2, 7"):
+        fill_in("<!-- seeds: toy all seeds 2 1 7 -->")
     with pytest.raises(ConfigError, match="row 'baseline' has no AP of 'red cell'"):
         fill_in("<!-- seeds: toy all over baseline of red cell -->")
 

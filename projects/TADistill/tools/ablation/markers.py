@@ -11,6 +11,7 @@
 <!-- bootstraps: val test -->             what compare.py wrote to recorded/bootstraps
 <!-- pairs: test -->                      of that, the AP of each pair's second detector
 <!-- pairs: test over first -->           what it has over the pair's first
+<!-- pairs: test over second other -->    likewise over the second of another's pairs
 <!-- pairs: test over toy baseline -->    likewise over a row, seed by seed
 <!-- pairs_mean: test over first -->      mean and spread of each of these
 <!-- pairs_teacher: test -->              the AP of the one that is the first of all pairs
@@ -22,6 +23,7 @@
 <!-- seeds: digits/long all over teacher of seven -->  what a row has over another, seed by seed;
                                           the AP of one class, if any is named
 <!-- mean: digits/long all over teacher of seven -->  mean and spread of the same
+<!-- mean: digits/long all over teacher seeds 0 1 2 -->  likewise of these seeds alone
 """
 
 from collections.abc import Callable, Sequence
@@ -68,6 +70,10 @@ class Place(NamedTuple):
         """The folder of what ``compare.py`` wrote."""
         return self.records.parent / "bootstraps"
 
+    def bootstrap(self, name: str) -> dict:
+        """One of these."""
+        return read_bootstrap(self.bootstraps, name)
+
     def rows(self, table: str) -> list[TableRow]:
         """Those of NAME or NAME/BUDGET."""
         name, _, budget = table.partition("/")
@@ -106,25 +112,24 @@ def fill_bootstraps(words: Words, place: Place) -> str:
 
 
 def fill_pairs(words: Words, place: Place) -> str:
-    return as_list(paired_aps(read_bootstrap(place.bootstraps, words[0]), words[1:], place.rows))
+    return as_list(paired_aps(words[0], words[1:], place.bootstrap, place.rows))
 
 
 def fill_pairs_mean(words: Words, place: Place) -> str:
-    return as_mean(paired_aps(read_bootstrap(place.bootstraps, words[0]), words[1:], place.rows))
+    return as_mean(paired_aps(words[0], words[1:], place.bootstrap, place.rows))
 
 
 def fill_pairs_teacher(words: Words, place: Place) -> str:
     if len(words) != 1:
         raise NotOfItsForm
-    return f"{paired_teacher(read_bootstrap(place.bootstraps, words[0])):.1f}"
+    return f"{paired_teacher(place.bootstrap(words[0])):.1f}"
 
 
 def fill_pairs_gap(words: Words, place: Place) -> str:
     if len(words) != 3:
         raise NotOfItsForm
     name, table, baseline = words
-    found = read_bootstrap(place.bootstraps, name)
-    return f"{paired_gap(found, table, baseline, place.rows):.2f}"
+    return f"{paired_gap(place.bootstrap(name), table, baseline, place.rows):.2f}"
 
 
 def fill_plot(words: Words, place: Place) -> str:

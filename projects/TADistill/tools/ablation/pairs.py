@@ -11,18 +11,22 @@ from tadistill.errors import ConfigError
 from .seeds import BySeed
 from .table import TableRow, aps_by_seed, chosen, differences, gap_closed
 
-FORM = "[over first | over TABLE[/BUDGET] ROW]"
-_WORDS = re.compile(r"(?P<first>over first)|over (?P<table>\S+) (?P<row>\S+)|")
+FORM = "[over first | over second NAME | over TABLE[/BUDGET] ROW]"
+_WORDS = re.compile(
+    r"(?P<first>over first)|over second (?P<second>\S+)|over (?P<table>\S+) (?P<row>\S+)|"
+)
 
 Tables = Callable[[str], Sequence[TableRow]]
+Bootstraps = Callable[[str], dict]
 
 
-def paired_aps(found: dict, words: Sequence[str], tables: Tables) -> BySeed:
+def paired_aps(name: str, words: Sequence[str], bootstraps: Bootstraps, tables: Tables) -> BySeed:
     """The AP of the second detector of each pair, or what it has over another.
 
     Args:
-        found: what ``compare.py`` wrote.
+        name: of what ``compare.py`` wrote.
         words: of :data:`FORM`.
+        bootstraps: what it wrote, by its name.
         tables: the rows of a table, by its name.
 
     Raises:
@@ -31,12 +35,18 @@ def paired_aps(found: dict, words: Sequence[str], tables: Tables) -> BySeed:
     form = _WORDS.fullmatch(" ".join(words))
     if not form:
         raise ConfigError(f"it must have {FORM}")
+    found = bootstraps(name)
     aps = _side(found, 1)
     if form["first"]:
-        return BySeed(differences(aps, _side(found, 0)), signed=True)
-    if form["row"]:
-        return BySeed(differences(aps, _row(tables, form["table"], form["row"], aps)), signed=True)
-    return BySeed(aps, signed=False)
+        others = _side(found, 0)
+    elif form["second"]:
+        others = _side(bootstraps(form["second"]), 1)
+        _check_seeds(f"{form['second']!r}", others, aps)
+    elif form["row"]:
+        others = _row(tables, form["table"], form["row"], aps)
+    else:
+        return BySeed(aps, signed=False)
+    return BySeed(differences(aps, others), signed=True)
 
 
 def paired_teacher(found: dict) -> float:
@@ -71,6 +81,10 @@ def _side(found: dict, side: int) -> dict[int, float]:
 def _row(tables: Tables, table: str, name: str, seeds: Mapping[int, float]) -> dict[int, float]:
     (row,) = chosen(tables(table), [name])
     aps = aps_by_seed(row.records)
-    if not aps.keys() >= seeds.keys():
-        raise ConfigError(f"row {name!r} has not every seed of the {len(seeds)} pairs")
+    _check_seeds(f"row {name!r}", aps, seeds)
     return aps
+
+
+def _check_seeds(name: str, aps: Mapping[int, float], seeds: Mapping[int, float]) -> None:
+    if not aps.keys() >= seeds.keys():
+        raise ConfigError(f"{name} has not every seed of the {len(seeds)} pairs")

@@ -9,8 +9,10 @@ from tadistill.errors import ConfigError
 from .markdown import cell
 from .table import TableRow, chosen, differences, spread
 
-FORM = "ROW [over ROW] [of CLASS]"
-_WORDS = re.compile(r"(?P<row>\S+)(?: over (?P<other>\S+))?(?: of (?P<of>.+))?")
+FORM = "ROW [over ROW] [of CLASS] [seeds SEED …]"
+_WORDS = re.compile(
+    r"(?P<row>\S+)(?: over (?P<other>\S+))?(?: of (?P<of>.+?))?(?: seeds(?P<seeds>(?: \d+)+))?"
+)
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,7 @@ def seeds_of(rows: Sequence[TableRow], words: Sequence[str]) -> BySeed:
     found = _WORDS.fullmatch(" ".join(words))
     if not found:
         raise ConfigError(f"it must have {FORM}")
-    aps = _aps(rows, found["row"], found["of"])
+    aps = _of_seeds(found, _aps(rows, found["row"], found["of"]))
     if found["other"] is None:
         return BySeed(aps, signed=False)
     others = _aps(rows, found["other"], found["of"])
@@ -66,6 +68,15 @@ def as_mean(by_seed: BySeed) -> str:
 
 def _form(by_seed: BySeed) -> str:
     return "{:+.1f}" if by_seed.signed else "{:.1f}"
+
+
+def _of_seeds(found: re.Match, aps: dict[int | None, float]) -> dict[int | None, float]:
+    if found["seeds"] is None:
+        return aps
+    seeds = [int(seed) for seed in found["seeds"].split()]
+    if without := [str(seed) for seed in seeds if seed not in aps]:
+        raise ConfigError(f"row {found['row']!r} has no seed {', '.join(without)}")
+    return {seed: aps[seed] for seed in seeds}
 
 
 def _aps(rows: Sequence[TableRow], name: str, of: str | None) -> dict[int | None, float]:
