@@ -21,9 +21,9 @@ from torch import Tensor, nn
 from tadistill import add_tadistill_config
 from tadistill.engine.evaluation import load_student
 from tadistill.errors import ConfigError
+from tadistill.export.onnx_graph import OUTPUTS, Detections, detect, difference, export_onnx
 from tadistill.files import written_whole
 from tadistill.merging import merge_file
-from tadistill.onnx_export import OUTPUTS, Detections, detect, difference, export_onnx
 
 # What other orders of summation come to, with room to spare.
 PIXELS, SCORE = 0.01, 1e-3

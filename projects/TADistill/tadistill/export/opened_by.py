@@ -15,7 +15,7 @@ from detectron2.modeling import (
     RPN_HEAD_REGISTRY,
 )
 
-from .backbones import TIMM_FPN
+from ..backbones import TIMM_FPN
 
 _PARTS = {
     "MODEL.META_ARCHITECTURE": META_ARCH_REGISTRY,

@@ -1,5 +1,5 @@
-"""Out of the distillation, into the world: a plain student that stock Detectron2 opens, if its
-backbone is one of Detectron2's.
+"""The plain student: weights and a config that stock Detectron2 opens, if its backbone is one of
+Detectron2's.
 """
 
 import logging
@@ -11,12 +11,12 @@ from detectron2.modeling import META_ARCH_REGISTRY, GeneralizedRCNN
 from detectron2.utils import comm
 from torch import Tensor, nn
 
-from .architecture import is_distilled, is_tadistill_rcnn, own_inference
-from .backbones import without_timm_weights
-from .errors import ConfigError
-from .files import written_whole
+from ..architecture import is_distilled, is_tadistill_rcnn, own_inference
+from ..backbones import without_timm_weights
+from ..errors import ConfigError
+from ..files import written_whole
+from ..parallel import COMPILED, unwrapped
 from .opened_by import opened_by
-from .parallel import COMPILED, unwrapped
 
 logger = logging.getLogger(__name__)
 

@@ -8,7 +8,14 @@ from tiny import build, liven, plain_cfg
 from torch import tensor
 
 from tadistill import add_tadistill_config
-from tadistill.onnx_export import OUTPUTS, Detections, Difference, detect, difference, export_onnx
+from tadistill.export.onnx_graph import (
+    OUTPUTS,
+    Detections,
+    Difference,
+    detect,
+    difference,
+    export_onnx,
+)
 
 onnxruntime = pytest.importorskip("onnxruntime")
 
