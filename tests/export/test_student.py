@@ -267,13 +267,13 @@ def test_keys_of_another_project_are_named(model, teacher_files, tmp_path, tadis
     assert set(keys.split(", ")) == {"MY", "MODEL.MY_HEAD"}
 
 
-def test_parts_of_another_project_are_named(model, teacher_files, tmp_path, tadistill_log):
+def test_parts_of_another_project_are_named(
+    model, teacher_files, tmp_path, tadistill_log, monkeypatch
+):
+    heads = type("MyHeads", (StandardROIHeads,), {})
+    monkeypatch.setitem(ROI_HEADS_REGISTRY._obj_map, "MyHeads", heads)
     cfg = student_cfg(teacher_files, "MODEL.ROI_HEADS.NAME", "MyHeads")
-    ROI_HEADS_REGISTRY._do_register("MyHeads", type("MyHeads", (StandardROIHeads,), {}))
-    try:
-        export_student(model, cfg, str(tmp_path))
-    finally:
-        ROI_HEADS_REGISTRY._obj_map.pop("MyHeads")
+    export_student(model, cfg, str(tmp_path))
     assert "for stock Detectron2 with what registers MyHeads: /" in tadistill_log.messages[-1]
     export_student(model, student_cfg(teacher_files), str(tmp_path))
     assert "for stock Detectron2: /" in tadistill_log.messages[-1]

@@ -37,22 +37,13 @@ def written(tmp_path, *opts):
     return student_cfg(None, f"{KEY}.CONFIG_FILE", str(path), f"{KEY}.WEIGHTS", "unread.pth")
 
 
-@pytest.fixture
-def meta_arch():
-    """Registers a function that builds models, for one test."""
-    names = []
-
-    def register(name, build):
-        META_ARCH_REGISTRY._do_register(name, build)
-        names.append(name)
-
-    yield register
-    for name in names:
-        META_ARCH_REGISTRY._obj_map.pop(name)
+def register(monkeypatch, name, build):
+    """A function that builds models, for the length of a test."""
+    monkeypatch.setitem(META_ARCH_REGISTRY._obj_map, name, build)
 
 
-def test_a_function_may_build_it(teacher_files, meta_arch):
-    meta_arch("build_rcnn", lambda cfg: GeneralizedRCNN(cfg))
+def test_a_function_may_build_it(teacher_files, monkeypatch):
+    register(monkeypatch, "build_rcnn", lambda cfg: GeneralizedRCNN(cfg))
     opts = (f"{KEY}.OPTS", ["MODEL.META_ARCHITECTURE", "build_rcnn"])
     assert type(build_teacher(student_cfg(teacher_files, *opts)).model) is GeneralizedRCNN
 
@@ -152,8 +143,8 @@ class TestATeacherIsRefused:
         text = refusal(written(tmp_path, "MODEL.META_ARCHITECTURE", "NobodysNet"))
         assert "describes a NobodysNet, which nothing has registered: import the project" in text
 
-    def test_when_it_is_a_function_that_builds_another_model(self, tmp_path, meta_arch):
-        meta_arch("build_linear", lambda cfg: torch.nn.Linear(1, 1))
+    def test_when_it_is_a_function_that_builds_another_model(self, tmp_path, monkeypatch):
+        register(monkeypatch, "build_linear", lambda cfg: torch.nn.Linear(1, 1))
         text = refusal(written(tmp_path, "MODEL.META_ARCHITECTURE", "build_linear"))
         assert "is a Linear; the teacher must be a GeneralizedRCNN" in text
 
@@ -163,14 +154,14 @@ class TestATeacherIsRefused:
         assert "describes a model that cannot be built here (No object named 'nobodys'" in text
         assert "import the project that it comes from" in text
 
-    def test_when_its_config_lacks_a_key_of_its_own(self, tmp_path, meta_arch):
-        meta_arch("build_mine", lambda cfg: cfg.MODEL.MY_WIDTH)
+    def test_when_its_config_lacks_a_key_of_its_own(self, tmp_path, monkeypatch):
+        register(monkeypatch, "build_mine", lambda cfg: cfg.MODEL.MY_WIDTH)
         text = refusal(written(tmp_path, "MODEL.META_ARCHITECTURE", "build_mine"))
         assert "(there is no config key MY_WIDTH): import the project" in text
         assert "the whole config.yaml" in text
 
-    def test_but_an_error_in_its_code_is_shown_as_it_is(self, tmp_path, meta_arch):
-        meta_arch("build_mine", lambda cfg: cfg.no_such_method())
+    def test_but_an_error_in_its_code_is_shown_as_it_is(self, tmp_path, monkeypatch):
+        register(monkeypatch, "build_mine", lambda cfg: cfg.no_such_method())
         cfg = written(tmp_path, "MODEL.META_ARCHITECTURE", "build_mine")
         with pytest.raises(AttributeError, match="no_such_method"):
             build_teacher(cfg)
