@@ -81,6 +81,32 @@ def test_weights_of_a_compiled_model_fill_the_plain_one_and_itself(tmp_path):
         assert all((tensor == 1).all() for tensor in model.state_dict().values())
 
 
+@pytest.mark.parametrize("of_file", ["plain", "head", "backbone"])
+@pytest.mark.parametrize("of_model", ["plain", "head", "all"])
+def test_weights_find_their_place_whatever_was_compiled(tmp_path, of_file, of_model):
+    """Detectron2 would only warn of what it does not find."""
+
+    class Old(torch.nn.Linear):
+        _version = 2
+
+        def _load_from_state_dict(self, tensors, prefix, metadata, *others):
+            assert metadata["version"] == 2
+            super()._load_from_state_dict(tensors, prefix, metadata, *others)
+
+    def detector(compiled):
+        parts = {"backbone": torch.nn.Linear(2, 3), "head": Old(3, 1)}
+        if compiled in parts:
+            parts[compiled] = torch.compile(parts[compiled])
+        model = torch.nn.ModuleDict(parts)
+        return torch.compile(model) if compiled == "all" else model
+
+    source, model = detector(of_file), detector(of_model)
+    torch.save({"model": source.state_dict()}, tmp_path / "weights.pth")
+    TADistillCheckpointer(model).load(str(tmp_path / "weights.pth"))
+    pairs = zip(source.state_dict().values(), model.state_dict().values(), strict=True)
+    assert all(torch.equal(theirs, mine) for theirs, mine in pairs)
+
+
 def test_a_training_is_saved_and_found_again(tmp_path):
     model = build(plain_cfg())
     optimizer = torch.optim.AdamW(model.parameters())

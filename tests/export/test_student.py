@@ -187,6 +187,23 @@ def test_a_plain_detector_has_parts_of_any_name(tmp_path):
     assert same_tensors(torch.load(weights)["model"], detector.state_dict())
 
 
+def test_modules_know_their_version_again(model, teacher_files, tmp_path):
+    """One that has changed since its first version would convert its tensors a second time."""
+    model.roi_heads.box_head._version = 2
+    weights, _ = export_student(model, student_cfg(teacher_files), str(tmp_path))
+    versions = torch.load(weights)["model"]._metadata
+    assert versions["roi_heads.box_head"] == {"version": 2}
+    assert versions["backbone.bottom_up.stem"] == {"version": 1}
+
+
+def test_weights_of_a_training_that_diverged_are_not_written(model, teacher_files, tmp_path):
+    with torch.no_grad():
+        model.roi_heads.box_head.fc1.bias[3] = float("nan")
+    with pytest.raises(ConfigError, match=r"not finite in 1 tensors, .*: roi_heads.box_head.fc1.b"):
+        export_student(model, student_cfg(teacher_files), str(tmp_path / "run"))
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_compiled_model_is_unwrapped(model, teacher_files, tmp_path):
     cfg = student_cfg(teacher_files)
     of_plain, _ = export_student(model, cfg, str(tmp_path), name="plain")

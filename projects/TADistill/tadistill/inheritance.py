@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from .errors import ConfigError
-from .parallel import COMPILED, unwrapped
+from .parallel import plainly_named, unwrapped
 
 logger = logging.getLogger(__name__)
 
@@ -39,7 +39,7 @@ def inherit_from_teacher(model: nn.Module) -> list[str]:
     model = unwrapped(model)
     if getattr(model, "teacher", None) is None:
         raise ConfigError(f"{KEY}: there is no teacher to inherit from (MODEL.TADISTILL.ENABLED)")
-    student, teacher = (_plainly_named(m.state_dict()) for m in (model.student, model.teacher))
+    student, teacher = (plainly_named(m.state_dict()) for m in (model.student, model.teacher))
 
     layers = defaultdict(list)
     for name in filter(_is_inheritable, student):
@@ -70,11 +70,6 @@ def inherit_from_teacher(model: nn.Module) -> list[str]:
         f"; but no layer with {', '.join(left)}" if left else "",
     )
     return inherited
-
-
-def _plainly_named(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """By the names that they have in a model of which no part was compiled."""
-    return {name.replace(f"{COMPILED}.", ""): tensor for name, tensor in tensors.items()}
 
 
 def _is_inheritable(name: str) -> bool:

@@ -3,6 +3,7 @@ is evaluated as noise.
 """
 
 import logging
+from collections.abc import Mapping
 
 from torch import Tensor, nn
 
@@ -61,7 +62,7 @@ def load_all_weights(model: nn.Module, path: str, key: str, advice: str = "") ->
             f"{key}: {path} does not fill the model that its config describes.\n"
             f"{problems}\n{advice}"
         )
-    broken = [name for name, tensor in model.state_dict().items() if not _is_finite(tensor)]
+    broken = not_finite(model.state_dict())
     if broken:
         raise ConfigError(
             f"{key}: {path} has values that are not finite in {len(broken)} tensors, as a training "
@@ -72,8 +73,9 @@ def load_all_weights(model: nn.Module, path: str, key: str, advice: str = "") ->
     )
 
 
-def _is_finite(tensor: Tensor) -> bool:
-    return bool(tensor.isfinite().all())
+def not_finite(tensors: Mapping[str, Tensor]) -> list[str]:
+    """The names of those with NaN or infinity in them."""
+    return [name for name, tensor in tensors.items() if not tensor.isfinite().all()]
 
 
 def _problems(incompatible) -> str:

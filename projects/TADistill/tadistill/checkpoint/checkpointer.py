@@ -5,7 +5,7 @@ from urllib.parse import parse_qs
 from detectron2.checkpoint import DetectionCheckpointer
 
 from ..errors import ConfigError
-from ..parallel import COMPILED
+from ..parallel import named_as
 from .reading import read_checkpoint
 
 
@@ -22,13 +22,8 @@ class TADistillCheckpointer(DetectionCheckpointer):
             self._parsed_url_during_load = None
 
     def _load_model(self, checkpoint):
-        # The weights of a model that was compiled as a whole, for one that is not.
-        compiled = f"{COMPILED}."
-        weights = checkpoint["model"]
-        of_compiled = bool(weights) and all(name.startswith(compiled) for name in weights)
-        if of_compiled and not any(name.startswith(compiled) for name in self.model.state_dict()):
-            weights = {name.removeprefix(compiled): value for name, value in weights.items()}
-            checkpoint = {**checkpoint, "model": weights}
+        # Of this model or of the other one all, or parts, may have been compiled.
+        checkpoint["model"] = named_as(self.model, checkpoint["model"])
         return super()._load_model(checkpoint)
 
     def _load_file(self, filename):

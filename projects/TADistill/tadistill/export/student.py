@@ -15,7 +15,8 @@ from ..architecture import is_distilled, is_tadistill_rcnn, own_inference
 from ..backbones import without_timm_weights
 from ..errors import ConfigError
 from ..files import written_whole
-from ..parallel import COMPILED, unwrapped
+from ..parallel import plainly_named, unwrapped
+from ..weights import not_finite
 from .opened_by import opened_by
 
 logger = logging.getLogger(__name__)
@@ -66,7 +67,8 @@ def export_student(
         The paths of the weights and of the config.
 
     Raises:
-        ConfigError: if the model is neither, as one inside another project's wrapper.
+        ConfigError: if the model is neither, as one inside another project's wrapper, or has
+            weights that are not finite.
     """
     weights_path = os.path.join(directory, f"{name}.pth")
     config_path = os.path.join(directory, f"{name}.yaml")
@@ -101,11 +103,20 @@ def _student_weights(model: nn.Module, cfg: CfgNode) -> dict[str, Tensor]:
         )
     # Another detector's parts of these names are its own.
     only_to_distil = ("adapters.", "balance.") if is_tadistill_rcnn(type(model)) else ()
-    return {
-        key.replace(f"{COMPILED}.", ""): tensor.detach().cpu()
-        for key, tensor in model.state_dict().items()
-        if not key.startswith(only_to_distil)
-    }
+    weights = plainly_named(model.state_dict())
+    for key in [*weights]:
+        if key.startswith(only_to_distil):
+            del weights[key]
+        else:
+            weights[key] = weights[key].detach().cpu()
+    broken = not_finite(weights)
+    if broken:
+        raise ConfigError(
+            f"the student has values that are not finite in {len(broken)} tensors, as a training "
+            f"that has diverged leaves them: {', '.join(broken[:8])}. An earlier checkpoint may be "
+            "sound: see tools/export_student.py"
+        )
+    return weights
 
 
 def _warn_of_what_stays_behind(model: type) -> None:
