@@ -99,6 +99,16 @@ def test_adamw_lowers_a_loss():
     assert losses[-1] < 0.5 * losses[0]
 
 
+@pytest.mark.parametrize("name", ["SGD", "ADAMW"])
+def test_an_unknown_clipping_is_an_error(model, name):
+    opts = ("SOLVER.OPTIMIZER", name, "SOLVER.CLIP_GRADIENTS.CLIP_TYPE", "full_model")
+    build_optimizer(cfg_with(*opts), model)
+    with pytest.raises(
+        ConfigError, match=r"CLIP_TYPE is 'full_model'; choose one of 'value', 'norm'"
+    ):
+        build_optimizer(cfg_with(*opts, "SOLVER.CLIP_GRADIENTS.ENABLED", True), model)
+
+
 def test_an_unknown_name_is_an_error(model):
     with pytest.raises(
         ConfigError, match=r"SOLVER\.OPTIMIZER is 'ADAM'; choose one of 'SGD', 'ADAMW'"

@@ -65,6 +65,13 @@ def train(cfg, resume=False, stop=None):
     return trainer, recorder.seen
 
 
+def test_a_part_that_nobody_has_registered_is_named(cfg):
+    cfg.MODEL.ROI_HEADS.NAME = "NobodysHeads"
+    message = r"the config describes .* \(No object named 'NobodysHeads' .*: import the project"
+    with pytest.raises(ConfigError, match=message):
+        TADistillTrainer(cfg)
+
+
 def test_precise_bn_measures_no_balance(cfg):
     """At the end of a training that follows its teacher to the end."""
     cfg.merge_from_list(["MODEL.TADISTILL.DECAY.SCHEDULE", "constant", "SOLVER.MAX_ITER", 2])
@@ -363,7 +370,7 @@ class TestALossThatIsNotFinite:
         assert text.startswith(f"iteration 2: {name} = nan\n")
         path = tmp_path / "run" / "nonfinite_2_rank0.pth"
         assert f"the batch is saved in {path}" in text
-        assert "--resume goes on from it" in text
+        assert "--resume goes on from" in text
         saved = torch.load(path, weights_only=True)
         assert saved["iteration"] == 2
         assert [k for k, v in saved["losses"].items() if v != v] == [name]
@@ -372,6 +379,27 @@ class TestALossThatIsNotFinite:
             assert image["file_name"] in text
             assert image["image"].shape[0] == 3
             assert image["gt_boxes"].shape == (len(image["gt_classes"]), 4)
+
+    def test_after_a_checkpoint_says_what_to_go_on_from(self, broken, cfg, tmp_path):
+        """Whose weights may be spoilt already: those of the step before."""
+        cfg.SOLVER.CHECKPOINT_PERIOD = 1
+        text = broken("loss_cls")
+        assert f"--resume goes on from {tmp_path / 'run' / 'model_0000001.pth'}" in text
+        assert f"an older checkpoint into {tmp_path / 'run' / 'last_checkpoint'}" in text
+        (tmp_path / "run" / "last_checkpoint").write_text("model_0000000.pth")
+        resumed = TADistillTrainer(cfg)
+        resumed.resume_or_load(resume=True)
+        assert resumed.start_iter == 1
+
+    def test_in_the_last_step_leaves_no_student(self, cfg, tmp_path, tadistill_log):
+        trainer = TADistillTrainer(cfg)
+        spoil = HookBase()
+        bias = trainer.model.roi_heads.box_predictor.cls_score.bias
+        spoil.after_train = lambda: bias.data.fill_(float("nan"))
+        trainer._hooks.insert(0, spoil)
+        trainer.train()
+        assert "There is no student_final.pth: the student has values that" in tadistill_log.text
+        assert not (tmp_path / "run" / "student_final.pth").exists()
 
     def test_of_another_process_is_said_to_be_that(self, tmp_path):
         error = FloatingPointError("Loss became infinite or NaN")

@@ -141,7 +141,7 @@ class TestATeacherIsRefused:
 
     def test_when_nothing_has_registered_it(self, tmp_path):
         text = refusal(written(tmp_path, "MODEL.META_ARCHITECTURE", "NobodysNet"))
-        assert "describes a NobodysNet, which nothing has registered: import the project" in text
+        assert "describes a model that cannot be built here (No object named 'NobodysNet'" in text
 
     def test_when_it_is_a_function_that_builds_another_model(self, tmp_path, monkeypatch):
         register(monkeypatch, "build_linear", lambda cfg: torch.nn.Linear(1, 1))
@@ -164,6 +164,10 @@ class TestATeacherIsRefused:
         register(monkeypatch, "build_mine", lambda cfg: cfg.no_such_method())
         cfg = written(tmp_path, "MODEL.META_ARCHITECTURE", "build_mine")
         with pytest.raises(AttributeError, match="no_such_method"):
+            build_teacher(cfg)
+        # Of a norm, say, that Detectron2 does not know.
+        register(monkeypatch, "build_mine", lambda cfg: {}["SYNCBN"])
+        with pytest.raises(KeyError, match="SYNCBN"):
             build_teacher(cfg)
 
     def test_when_its_heads_are_a_cascade(self, tmp_path):

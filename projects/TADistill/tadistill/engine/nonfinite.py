@@ -61,8 +61,13 @@ def explain_nonfinite(
             )
         lines.append("images: " + ", ".join(str(x.get("file_name", "?")) for x in batch))
         lines.append(f"the batch is saved in {path}")
-    if TrainingCheckpointer(None, directory).has_checkpoint():
-        lines.append("The last checkpoint is from before: --resume goes on from it.")
+    checkpoints = TrainingCheckpointer(None, directory)
+    if checkpoints.has_checkpoint():
+        lines.append(
+            f"--resume goes on from {checkpoints.get_checkpoint_file()}. Should it end in the same "
+            "way at once, its weights are spoilt already: write the name of an older checkpoint "
+            f"into {os.path.join(directory, 'last_checkpoint')}"
+        )
     lines.append(
         "Lower SOLVER.BASE_LR, switch on SOLVER.CLIP_GRADIENTS, or lower the weight of the term "
         "under MODEL.TADISTILL"

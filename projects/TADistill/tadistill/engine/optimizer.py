@@ -3,7 +3,11 @@
 import torch
 from detectron2.config import CfgNode
 from detectron2.solver import build_optimizer as build_sgd
-from detectron2.solver.build import get_default_optimizer_params, maybe_add_gradient_clipping
+from detectron2.solver.build import (
+    GradientClipType,
+    get_default_optimizer_params,
+    maybe_add_gradient_clipping,
+)
 from torch import nn
 
 from ..errors import ConfigError
@@ -13,8 +17,10 @@ def build_optimizer(cfg: CfgNode, model: nn.Module) -> torch.optim.Optimizer:
     """The optimizer of all parameters that require a gradient, with ``SOLVER.CLIP_GRADIENTS``.
 
     Raises:
-        ConfigError: if ``SOLVER.OPTIMIZER`` is neither "SGD" nor "ADAMW".
+        ConfigError: if ``SOLVER.OPTIMIZER`` is neither "SGD" nor "ADAMW", or ``CLIP_TYPE`` is
+            none of Detectron2's.
     """
+    _check_clipping(cfg)
     name = cfg.SOLVER.OPTIMIZER
     if name == "SGD":
         return build_sgd(cfg, model)
@@ -30,3 +36,15 @@ def build_optimizer(cfg: CfgNode, model: nn.Module) -> torch.optim.Optimizer:
     return maybe_add_gradient_clipping(cfg, torch.optim.AdamW)(
         params, lr=cfg.SOLVER.BASE_LR, weight_decay=cfg.SOLVER.WEIGHT_DECAY
     )
+
+
+def _check_clipping(cfg: CfgNode) -> None:
+    clip_type, known = (
+        cfg.SOLVER.CLIP_GRADIENTS.CLIP_TYPE,
+        [kind.value for kind in GradientClipType],
+    )
+    if cfg.SOLVER.CLIP_GRADIENTS.ENABLED and clip_type not in known:
+        raise ConfigError(
+            f"SOLVER.CLIP_GRADIENTS.CLIP_TYPE is {clip_type!r}; choose one of "
+            f"{', '.join(map(repr, known))}"
+        )

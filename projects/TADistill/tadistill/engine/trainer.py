@@ -24,6 +24,7 @@ from ..checkpoint import TrainingCheckpointer
 from ..data import ResumableLoader
 from ..errors import ConfigError
 from ..export import export_student
+from ..foreign_parts import naming_foreign_parts
 from ..hooks import DistillationDecayHook
 from ..inheritance import inherit_from_teacher
 from ..parallel import unwrapped
@@ -121,6 +122,11 @@ class TADistillTrainer(DefaultTrainer):
         return super().test(cfg, model, evaluators)
 
     @classmethod
+    def build_model(cls, cfg):
+        with naming_foreign_parts("the config", "import the project that it comes from before"):
+            return super().build_model(cfg)
+
+    @classmethod
     def build_optimizer(cls, cfg, model):
         return build_optimizer(cfg, model)
 
@@ -201,4 +207,4 @@ class ExportHook(HookBase):
             try:
                 export_student(self.trainer.model, self._cfg, self._cfg.OUTPUT_DIR)
             except ConfigError as error:  # the last evaluation is still to come
-                logger.warning("There is no student_final.pth: %s", error)
+                logger.error("There is no student_final.pth: %s", error)

@@ -1,23 +1,21 @@
 """A teacher from a config: built, loaded whole, checked, without a trace in the random state."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 import torch
 from detectron2.config import CfgNode
 from detectron2.modeling import META_ARCH_REGISTRY, GeneralizedRCNN, build_model
 
 from ..backbones import without_timm_weights
 from ..errors import ConfigError
+from ..foreign_parts import naming_foreign_parts
 from ..options import TeacherOptions
 from .config import KEY, teacher_config, teacher_weights
 from .device import check_speedups
 from .frozen import FrozenTeacher
 from .trained import trained_teacher
 
-_IMPORT_IT = (
-    "import the project that it comes from before the model is built, and give the whole "
-    "config.yaml that its training left in its OUTPUT_DIR"
+_ADVICE = (
+    "import the project that it comes from before the student is built, and give the whole "
+    "config.yaml that the teacher's training left in its OUTPUT_DIR"
 )
 
 
@@ -41,7 +39,8 @@ def build_teacher(cfg: CfgNode) -> FrozenTeacher:
     check_speedups(options, torch.device(cfg.MODEL.DEVICE))
     _check_architecture(teacher_cfg)
     _check_class_count(cfg, teacher_cfg)
-    with torch.random.fork_rng(devices=[]), _naming_what_is_missing():
+    named = naming_foreign_parts(f"{KEY}.CONFIG_FILE", _ADVICE)
+    with torch.random.fork_rng(devices=[]), named:
         model = build_model(without_timm_weights(teacher_cfg))
     return trained_teacher(
         model,
@@ -56,35 +55,13 @@ def build_teacher(cfg: CfgNode) -> FrozenTeacher:
 
 def _check_architecture(teacher_cfg: CfgNode) -> None:
     name = teacher_cfg.MODEL.META_ARCHITECTURE
-    if name not in META_ARCH_REGISTRY:
-        raise ConfigError(
-            f"{KEY}.CONFIG_FILE describes a {name}, which nothing has registered: {_IMPORT_IT}"
-        )
-    model = META_ARCH_REGISTRY.get(name)
-    # What a function builds is looked at when it is built.
+    model = META_ARCH_REGISTRY.get(name) if name in META_ARCH_REGISTRY else None
+    # What is not registered is named, and what a function makes looked at, when it is built.
     if isinstance(model, type) and not issubclass(model, GeneralizedRCNN):
         raise ConfigError(
             f"{KEY}.CONFIG_FILE describes a {name}; the teacher must be a "
             "GeneralizedRCNN (Faster R-CNN), whose box head answers for the student's proposals"
         )
-
-
-@contextmanager
-def _naming_what_is_missing() -> Iterator[None]:
-    """In the place of what Detectron2's registries and yacs say of a part or a key that they do
-    not have.
-    """
-    try:
-        yield
-    except (KeyError, AttributeError) as e:
-        said = str(e.args[0]) if e.args else ""
-        is_part, is_key = "registry" in said, said.isidentifier() and said.isupper()
-        if not (is_part or is_key):
-            raise
-        raise ConfigError(
-            f"{KEY}.CONFIG_FILE describes a model that cannot be built here "
-            f"({said if is_part else f'there is no config key {said}'}): {_IMPORT_IT}"
-        ) from e
 
 
 def _check_class_count(cfg: CfgNode, teacher_cfg: CfgNode) -> None:
