@@ -1,5 +1,6 @@
 """Weights by gradients: measured as stated, held in between, the same everywhere."""
 
+import copy
 import math
 from functools import partial
 
@@ -254,9 +255,13 @@ class TestMeasuring:
         with pytest.raises(ConfigError, match="backbone is frozen"):
             gradient_norms([torch.ones((), requires_grad=True)], [torch.ones(2)])
 
-    def test_through_a_part_that_was_compiled_is_as_ever(self, teacher_files):
+    @pytest.mark.parametrize("sent", [False, True])
+    def test_through_a_part_that_was_compiled_is_as_ever(self, teacher_files, monkeypatch, sent):
         """Also where the backward pass that was compiled is that of a step without measurement."""
         plain, compiled = (distilled(teacher_files) for _ in range(2))
+        if sent:  # to another process, where torch has its own settings
+            monkeypatch.setattr("torch._functorch.config.donated_buffer", True)
+            compiled = copy.deepcopy(compiled)
         compiled.proposal_generator.rpn_head.compile(backend="aot_eager")
         for model in (plain, compiled):
             model.balance.scales.fill_(1.0)
@@ -290,6 +295,16 @@ class TestMeasuring:
         maps = [torch.zeros(1, 2, 3, 3, requires_grad=True)]
         with pytest.raises(RuntimeError, match="out of memory"):
             gradient_norms([Broken.apply(maps[0])], maps)
+
+    def test_of_maps_that_were_frozen_since_leaves_the_scales(self, teacher_files, tadistill_log):
+        model = distilled(teacher_files)
+        losses_of(model)
+        before = scales(model)
+        model.backbone.requires_grad_(False)
+        losses, _ = losses_of(model, 20, batch(seed=5))
+        assert scales(model) == before
+        assert losses["loss_tad_logit"].requires_grad
+        assert "The scales stay" in tadistill_log.text
 
     def test_a_loss_that_does_not_reach_the_maps_has_no_gradient(self):
         maps = [torch.zeros(1, 2, 3, 3, requires_grad=True), torch.zeros(1, 2, 1, 1)]

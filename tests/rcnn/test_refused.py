@@ -1,6 +1,7 @@
 """What cannot be distilled is refused when the model is built."""
 
 import pytest
+import torch
 from detectron2.modeling import GeneralizedRCNN
 from detectron2.modeling.box_regression import Box2BoxTransform, Box2BoxTransformLinear
 from distilled import INSTANCE_GATE, check_gradients, distilled
@@ -64,12 +65,55 @@ class TestWhatCannotBeDistilled:
                 setattr(self, name, nn.Linear(2, 2))
 
         cfg = student_cfg(teacher_files, "MODEL.TADISTILL.BALANCE.ENABLED", True)
-        with pytest.raises(AttributeError, match=f"{name} is what the distillation needs: call"):
+        with pytest.raises(AttributeError, match=f"{name} is the name of what the distillation"):
             Mine(cfg)
         model = build(cfg)
         setattr(model, name, nn.Sequential(getattr(model, name)))  # as wrappers do
         setattr(model, name, getattr(model, name)[0])
         step(model, batch())
+
+    @pytest.mark.parametrize("name", ["adapters", "balance"])
+    def test_a_method_of_the_name_of_what_distils(self, teacher_files, name):
+        mine = type("Mine", (TADistillRCNN,), {name: lambda self: None})
+        with pytest.raises(AttributeError, match=f"{name} is the name of what the distillation"):
+            mine(student_cfg(teacher_files))
+        mine(student_cfg(None))
+
+    def test_but_a_number_of_that_name_is_ones_own_where_there_is_no_balance(self, teacher_files):
+        model = distilled(teacher_files)
+        model.balance = 0.5
+        step(model, batch())
+
+    def test_proposals_with_fields_that_the_teachers_do_not_have(self, model, monkeypatch):
+        rpn = model.proposal_generator
+        as_it_is = rpn.forward
+
+        def with_levels(*inputs):
+            proposals, losses = as_it_is(*inputs)
+            for image in proposals:
+                image.level = torch.zeros(len(image))
+            return proposals, losses
+
+        monkeypatch.setattr(rpn, "forward", with_levels)
+        with pytest.raises(ConfigError, match=r"do not have \(level\), .*SOURCE to \"student\""):
+            step(model, batch())
+
+    @pytest.mark.parametrize("model_name", ["student", "teacher"])
+    @pytest.mark.parametrize("opts", [(), (*INSTANCE_GATE, *term_weights(1, 0, 1))])
+    def test_a_box_head_without_a_logit_for_the_background(self, teacher_files, model_name, opts):
+        def cut(roi_heads):
+            predictor = roi_heads.box_predictor
+            predictor.register_forward_hook(lambda module, inputs, out: (out[0][:, :-1], out[1]))
+            predictor.losses = lambda outputs, sampled: {"loss_cls": outputs[0].sum()}
+
+        model = distilled(teacher_files, *opts)
+        cut({"student": model, "teacher": model.teacher}[model_name].roi_heads)
+        message = f"the {model_name}'s box head gives 3 logits for 3 classes; .*LOGIT.WEIGHT to 0"
+        with pytest.raises(ConfigError, match=message):
+            step(model, batch())
+        unread = distilled(teacher_files, *term_weights(1, 0, 1))
+        cut(unread.roi_heads)
+        step(unread, batch())
 
     def test_images_without_ground_truth(self, model):
         inputs = batch()

@@ -7,6 +7,7 @@ the fraction f_x of the detection losses' own. The norms are measured every so m
 between s_x stays as it is.
 """
 
+import logging
 from collections.abc import Mapping, Sequence
 from importlib import import_module
 
@@ -14,6 +15,7 @@ import torch
 import torch.distributed as dist
 from detectron2.utils import comm
 from detectron2.utils.events import get_event_storage
+from detectron2.utils.logger import log_first_n
 from torch import Tensor, nn
 
 from .errors import ConfigError
@@ -70,6 +72,10 @@ class GradientBalance(nn.Module):
         self.register_buffer("scales", torch.zeros(len(TERMS)))
         self._has_begun = False
 
+    def __setstate__(self, state):
+        super().__setstate__(state)
+        _keep_what_compiled_parts_save()  # in the process that a model was sent to, too
+
     def forward(
         self,
         terms: Mapping[str, Tensor],
@@ -109,6 +115,10 @@ class GradientBalance(nn.Module):
     def _measure(
         self, terms: Mapping[str, Tensor], detection_loss: Tensor, features: Sequence[Tensor]
     ) -> None:
+        if self.scales.any() and not any(x.requires_grad for x in features):
+            # Frozen in the middle of a training: the terms go on to teach the heads.
+            log_first_n(logging.WARNING, f"{NOTHING_TO_MEASURE}. The scales stay", name=__name__)
+            return
         norm_det, *norms = gradient_norms([detection_loss, *terms.values()], features)
         options = self._options
         for name, norm in zip(terms, norms, strict=True):

@@ -64,12 +64,13 @@ def distillation_losses(
     """
     device_type = gt_instances[0].gt_classes.device.type
     with torch.autocast(device_type, enabled=False):
-        regions = Regions.of(sampled, predictor_S.num_classes)
+        num_classes = predictor_S.num_classes
+        regions = Regions.of(sampled, num_classes)
         terms: dict[str, Term] = {}
         if options.feature.weight > 0:
             keep = None
             if options.feature.gate == "instance":
-                keep = _instance_gate(regions, head_S, head_T, gt_instances)
+                keep = _instance_gate(regions, head_S, head_T, gt_instances, num_classes)
             gt_boxes = padded_gt_boxes(gt_instances, keep)
             adapted_S = adapters(features_S)
             terms["feature"] = (
@@ -77,6 +78,7 @@ def distillation_losses(
                 gates.share(keep) if keep is not None else None,
             )
         if options.logit.weight > 0:
+            _check_logits(head_S, head_T, num_classes)
             terms["logit"] = _logit(options.logit, regions, head_S, head_T)
         if options.box.weight > 0:
             terms["box"] = _box(options.box, regions, head_S, head_T, predictor_S, predictor_T)
@@ -85,11 +87,22 @@ def distillation_losses(
     return losses, shares
 
 
+def _check_logits(head_S: BoxHeadOutputs, head_T: BoxHeadOutputs, num_classes: int) -> None:
+    for model, head in (("student", head_S), ("teacher", head_T)):
+        if head.logits.shape[1] != num_classes + 1:
+            raise ConfigError(
+                f"the {model}'s box head gives {head.logits.shape[1]} logits for {num_classes} "
+                "classes; what is compared are softmaxes over these and the background, which is "
+                "last: set MODEL.TADISTILL.LOGIT.WEIGHT to 0.0 and FEATURE.GATE to 'none'"
+            )
+
+
 def _instance_gate(
     regions: Regions,
     head_S: BoxHeadOutputs,
     head_T: BoxHeadOutputs,
     gt_instances: Sequence[Instances],
+    num_classes: int,
 ) -> Tensor:
     if regions.gt_index is None:
         raise ConfigError(
@@ -97,6 +110,7 @@ def _instance_gate(
             "the ground truth's field gt_index to the proposals that they sample, as Detectron2's "
             "label_and_sample_proposals copies all gt_* fields; copy it, or set the gate to 'none'"
         )
+    _check_logits(head_S, head_T, num_classes)
     return gates.instance_gate(
         head_S.logits,
         head_T.logits,

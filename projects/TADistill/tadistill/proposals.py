@@ -10,6 +10,7 @@ from detectron2.structures import Instances
 from torch import Tensor
 from torch.nn import functional as F
 
+from .errors import ConfigError
 from .near_duplicates import have_near_duplicates
 
 
@@ -61,16 +62,31 @@ def share_proposals(
             "student".
         source: "union", "student" or "teacher".
         nms_thresh: IoU above which two proposals are near-duplicates. 1 keeps them all.
+
+    Raises:
+        ConfigError: if the student's proposals have fields that the teacher's do not have.
     """
     if source == "student":
         return SharedProposals(student)
     if source == "teacher":
         return SharedProposals(teacher)
+    _check_fields(student, teacher)
     proposals = [Instances.cat([s, t]) for s, t in zip(student, teacher, strict=True)]
     boxes_S, boxes_T = ([p.proposal_boxes.tensor for p in of] for of in (student, teacher))
     known = have_near_duplicates(boxes_T, boxes_S, nms_thresh)
     duplicates = [F.pad(k, (len(s), 0)) for k, s in zip(known, student, strict=True)]
     return SharedProposals(proposals, duplicates)
+
+
+def _check_fields(student: Sequence[Instances], teacher: Sequence[Instances]) -> None:
+    for s, t in zip(student, teacher, strict=True):
+        surplus = s.get_fields().keys() - t.get_fields().keys()
+        if surplus:
+            raise ConfigError(
+                f"the proposals of the student's RPN have fields that the teacher's do not have "
+                f"({', '.join(sorted(surplus))}), so the two cannot be united: set "
+                'MODEL.TADISTILL.PROPOSALS.SOURCE to "student"'
+            )
 
 
 def label_and_sample(

@@ -28,6 +28,10 @@ from .teacher import FrozenTeacher, build_teacher
 
 logger = logging.getLogger(__name__)
 
+# What is trained or kept beside the student. In the names of its tensors it has these prefixes.
+_OURS = {"adapters": Adapters, "balance": GradientBalance}
+_TAKEN = "{} is the name of what the distillation has there: call your own otherwise"
+
 
 @META_ARCH_REGISTRY.register()
 class TADistillRCNN(GeneralizedRCNN):
@@ -80,6 +84,9 @@ class TADistillRCNN(GeneralizedRCNN):
         self._balance_scales = HostScalars()
         if teacher is None:
             return
+        for name in _OURS:
+            if hasattr(type(self), name):
+                raise AttributeError(_TAKEN.format(name))
         check_forward(type(self), TADistillRCNN)
         check_channel_order(self, teacher.student_format)
         check_pair(self, teacher.model, options)
@@ -146,9 +153,8 @@ class TADistillRCNN(GeneralizedRCNN):
         # ``nn.Module`` would make a module of that name part of the student, beside the property.
         if name in ("teacher", "student"):
             raise AttributeError(f"{name} cannot be set: build another TADistillRCNN instead")
-        ours = {"adapters": Adapters, "balance": GradientBalance}
-        if name in ours and not _holds(value, ours[name]):
-            raise AttributeError(f"{name} is what the distillation needs: call your own otherwise")
+        if name in _OURS and isinstance(value, nn.Module) and not _holds(value, _OURS[name]):
+            raise AttributeError(_TAKEN.format(name))
         super().__setattr__(name, value)
 
     def forward(self, batched_inputs: list[dict]):
@@ -246,7 +252,8 @@ class TADistillRCNN(GeneralizedRCNN):
         feature term alone is in it, the adapters and levels that no head reads: the ranks of a
         distributed training expect a gradient of every parameter at every step.
         """
-        self._gate_shares, self._balance_scales = HostScalars(), HostScalars()
+        if torch.is_grad_enabled():
+            self._gate_shares, self._balance_scales = HostScalars(), HostScalars()
         parameters = [*self.adapters.parameters()]
         if not self._heads_read_levels():
             parameters += self.backbone.parameters()
@@ -270,6 +277,6 @@ class TADistillRCNN(GeneralizedRCNN):
         return super()._apply(fn, *args, **kwargs)
 
 
-def _holds(value, kind: type[nn.Module]) -> bool:
-    """Whether it is such a module, wrapped in others or not."""
-    return isinstance(value, nn.Module) and any(isinstance(m, kind) for m in value.modules())
+def _holds(module: nn.Module, kind: type[nn.Module]) -> bool:
+    """Whether it is of a kind, wrapped in others or not."""
+    return any(isinstance(m, kind) for m in module.modules())
