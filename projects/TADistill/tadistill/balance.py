@@ -115,8 +115,9 @@ class GradientBalance(nn.Module):
     def _measure(
         self, terms: Mapping[str, Tensor], detection_loss: Tensor, features: Sequence[Tensor]
     ) -> None:
-        if self.scales.any() and not any(x.requires_grad for x in features):
-            # Frozen in the middle of a training: the terms go on to teach the heads.
+        is_frozen = not any(x.requires_grad for x in features)
+        if is_frozen and self.scales.any():
+            # Since the middle of a training: the terms go on to teach the heads.
             log_first_n(logging.WARNING, f"{NOTHING_TO_MEASURE}. The scales stay", name=__name__)
             return
         norm_det, *norms = gradient_norms([detection_loss, *terms.values()], features)
