@@ -8,6 +8,7 @@ from tiny import batch, build, liven, plain_cfg
 from torch import nn
 
 from tadistill.box_head import roi_losses, run_box_head
+from tadistill.errors import ConfigError
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +85,7 @@ def test_a_predictor_that_says_more_than_two_things(model, features):
             return (*super().forward(x), x)
 
     model.roi_heads.box_predictor.__class__ = Third
-    with pytest.raises(TypeError, match=r"Third has 3 outputs, .* register run_box_head and"):
+    with pytest.raises(ConfigError, match=r"Third has 3 outputs, .* register run_box_head and"):
         run_box_head(model.roi_heads, features, proposals(3, 2))
 
 

@@ -132,6 +132,21 @@ class TestRefused:
 
         assert self.refusal(linear).startswith("model.teacher is a Linear; the teacher must be")
 
+    def test_a_teacher_without_weights(self, project):
+        def untrained(cfg):
+            cfg.teacher.weights = ""
+
+        assert self.refusal(untrained).startswith("model.teacher.weights is empty: give the path")
+
+    def test_a_teacher_that_nobody_has_frozen(self, project):
+        def plain(cfg):
+            cfg.teacher = cfg.teacher.model
+
+        message = self.refusal(plain)
+        assert message.startswith(
+            "the teacher is a GeneralizedRCNN; give the model and its weights"
+        )
+
     def test_a_teacher_of_other_classes(self, project):
         def four(cfg):
             cfg.roi_heads.num_classes = 4

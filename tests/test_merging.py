@@ -110,6 +110,11 @@ class TestAFile:
             merge_file, cfg, path, "MY.KEY"
         )
 
+    def test_with_one_value_for_several_says_how_to_write_it(self, cfg, tmp_path):
+        path = write(tmp_path, "DATASETS: {TRAIN: mine}\n")
+        text = refusal(merge_file, cfg, path, "MY.KEY")
+        assert """DATASETS.TRAIN (several are wanted: one of them is written "('one',)")""" in text
+
     def test_of_the_zoo_is_read_but_for_the_retinanets(self):
         """Detectron2's zoo has one YAML with a tag, and what is based on it."""
         folder = Path(model_zoo.get_config_file("Base-RCNN-FPN.yaml")).parent

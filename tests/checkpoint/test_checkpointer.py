@@ -107,6 +107,41 @@ def test_weights_find_their_place_whatever_was_compiled(tmp_path, of_file, of_mo
     assert all(torch.equal(theirs, mine) for theirs, mine in pairs)
 
 
+def test_a_part_that_somebody_calls_as_torch_does_is_found_too(tmp_path):
+    def layer():
+        layer = torch.nn.Linear(3, 2)
+        layer._orig_mod = torch.nn.Linear(3, 2)
+        return layer
+
+    source, model = layer(), layer()
+    torch.save({"model": source.state_dict()}, tmp_path / "weights.pth")
+    TADistillCheckpointer(model).load(str(tmp_path / "weights.pth"))
+    assert same_tensors(model.state_dict(), source.state_dict())
+
+
+@pytest.mark.parametrize("prefix", ["_orig_mod.module.", "module._orig_mod.", "module."])
+@pytest.mark.parametrize("compiled", [False, True])
+def test_a_distributed_and_compiled_models_weights_are_found(tmp_path, prefix, compiled):
+    source, model = (torch.nn.ModuleDict({"a": torch.nn.Linear(3, 2)}) for _ in range(2))
+    weights = {prefix + name: tensor for name, tensor in source.state_dict().items()}
+    torch.save({"model": weights}, tmp_path / "weights.pth")
+    if compiled:
+        model["a"] = torch.compile(model["a"])
+    TADistillCheckpointer(model).load(str(tmp_path / "weights.pth"))
+    pairs = zip(source.state_dict().values(), model.state_dict().values(), strict=True)
+    assert all(torch.equal(theirs, mine) for theirs, mine in pairs)
+
+
+@pytest.mark.parametrize("versions", [None, {3: {"version": 2}}, [1]])
+def test_odd_versions_are_none(tmp_path, versions):
+    source, model = torch.nn.Linear(3, 2), torch.nn.Linear(3, 2)
+    weights = source.state_dict()
+    weights._metadata = versions
+    torch.save({"model": weights}, tmp_path / "weights.pth")
+    TADistillCheckpointer(model).load(str(tmp_path / "weights.pth"))
+    assert same_tensors(model.state_dict(), source.state_dict())
+
+
 def test_a_training_is_saved_and_found_again(tmp_path):
     model = build(plain_cfg())
     optimizer = torch.optim.AdamW(model.parameters())

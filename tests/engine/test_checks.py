@@ -117,6 +117,25 @@ def test_a_batch_of_nothing(cfg, batch):
     assert f"SOLVER.IMS_PER_BATCH is {batch}; it must be 1 or more" in refusal(cfg)
 
 
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("SOLVER.MAX_ITER", 0), ("SOLVER.CHECKPOINT_PERIOD", 0), ("DATALOADER.NUM_WORKERS", -1)],
+)
+def test_numbers_that_are_too_small(cfg, key, value):
+    cfg.merge_from_list([key, value])
+    assert f"{key} is {value}; it must be {value + 1} or more" in refusal(cfg)
+
+
+def test_no_size_at_all(cfg):
+    cfg.INPUT.MIN_SIZE_TRAIN = ()
+    assert "INPUT.MIN_SIZE_TRAIN is empty" in refusal(cfg)
+
+
+def test_a_device_that_torch_does_not_know(cfg):
+    cfg.MODEL.DEVICE = "gpu"
+    assert "MODEL.DEVICE is 'gpu', which torch does not know" in refusal(cfg)
+
+
 def test_a_gpu_that_is_not_there(cfg, monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     cfg.MODEL.DEVICE = "cuda"

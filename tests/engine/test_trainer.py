@@ -66,8 +66,26 @@ def train(cfg, resume=False, stop=None):
 
 
 def test_a_part_that_nobody_has_registered_is_named(cfg):
-    cfg.MODEL.ROI_HEADS.NAME = "NobodysHeads"
-    message = r"the config describes .* \(No object named 'NobodysHeads' .*: import the project"
+    cfg.MODEL.ROI_HEADS.NAME = "StandardROIHead"
+    message = r"the config .* MODEL\.ROI_HEADS\.NAME is 'StandardROIHead' \('StandardROIHeads'\?\)"
+    with pytest.raises(ConfigError, match=message):
+        TADistillTrainer(cfg)
+
+
+@pytest.mark.parametrize(
+    ("opts", "message"),
+    [
+        (("MODEL.FPN.NORM", "SYNCBN"), "the config describes a model .*: KeyError: 'SYNCBN', at"),
+        (("DATALOADER.SAMPLER_TRAIN", "Random"), "a data loader .*: ValueError: .*Random"),
+        (("INPUT.RANDOM_FLIP", "yes"), "a data loader .*: ValueError: At least one of horiz"),
+        (("INPUT.CROP.ENABLED", True, "INPUT.CROP.TYPE", "rel"), "a data loader .*rel"),
+        (("SOLVER.BASE_LR", -0.1), r"SOLVER .* optimizer .*: ValueError: Invalid learning rate"),
+        (("SOLVER.LR_SCHEDULER_NAME", "Cosine"), "SOLVER .* schedule .*: ValueError: Unknown LR"),
+        (("SOLVER.WARMUP_METHOD", "slow"), "SOLVER .* schedule .*: ValueError: .*slow"),
+    ],
+)
+def test_what_detectron2_stops_at_is_named(cfg, opts, message):
+    cfg.merge_from_list(list(opts))
     with pytest.raises(ConfigError, match=message):
         TADistillTrainer(cfg)
 

@@ -204,6 +204,14 @@ def test_weights_of_a_training_that_diverged_are_not_written(model, teacher_file
     assert not (tmp_path / "run").exists()
 
 
+def test_a_mask_may_be_infinite(model, teacher_files, tmp_path):
+    model.roi_heads.register_buffer("mask", torch.tensor([0.0, -torch.inf]))
+    export_student(model, student_cfg(teacher_files), str(tmp_path))
+    model.backbone.fpn_lateral2.register_buffer("running_var", torch.tensor([torch.inf]))
+    with pytest.raises(ConfigError, match=r"1 tensors, .*: backbone.fpn_lateral2.running_var"):
+        export_student(model, student_cfg(teacher_files), str(tmp_path))
+
+
 def test_a_compiled_model_is_unwrapped(model, teacher_files, tmp_path):
     cfg = student_cfg(teacher_files)
     of_plain, _ = export_student(model, cfg, str(tmp_path), name="plain")

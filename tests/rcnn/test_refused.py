@@ -8,7 +8,7 @@ from distilled import INSTANCE_GATE, check_gradients, distilled
 from tiny import batch, build, save_teacher, source, step, student_cfg, teacher_cfg, term_weights
 from torch import nn
 
-from tadistill import TADistillRCNN
+from tadistill import TADistillRCNN, export_student
 from tadistill.errors import ConfigError
 from tadistill.options import BoxOptions, DistillationOptions
 from tadistill.teacher import build_teacher
@@ -65,7 +65,7 @@ class TestWhatCannotBeDistilled:
                 setattr(self, name, nn.Linear(2, 2))
 
         cfg = student_cfg(teacher_files, "MODEL.TADISTILL.BALANCE.ENABLED", True)
-        with pytest.raises(AttributeError, match=f"{name} is the name of what the distillation"):
+        with pytest.raises(ConfigError, match=f"{name} is the name of what the distillation"):
             Mine(cfg)
         model = build(cfg)
         setattr(model, name, nn.Sequential(getattr(model, name)))  # as wrappers do
@@ -75,14 +75,20 @@ class TestWhatCannotBeDistilled:
     @pytest.mark.parametrize("name", ["adapters", "balance"])
     def test_a_method_of_the_name_of_what_distils(self, teacher_files, name):
         mine = type("Mine", (TADistillRCNN,), {name: lambda self: None})
-        with pytest.raises(AttributeError, match=f"{name} is the name of what the distillation"):
-            mine(student_cfg(teacher_files))
+        with pytest.raises(ConfigError, match=f"{name} is the name of what the distillation"):
+            mine(student_cfg(teacher_files, "MODEL.TADISTILL.BALANCE.ENABLED", True))
         mine(student_cfg(None))
 
-    def test_but_a_number_of_that_name_is_ones_own_where_there_is_no_balance(self, teacher_files):
+    @pytest.mark.parametrize("value", [0.5, nn.Linear(2, 2)], ids=["number", "module"])
+    def test_but_that_name_is_ones_own_where_there_is_no_balance(
+        self, teacher_files, tmp_path, value
+    ):
         model = distilled(teacher_files)
-        model.balance = 0.5
+        model.balance = value
         step(model, batch())
+        weights, _ = export_student(model, student_cfg(teacher_files), str(tmp_path))
+        has_it = "balance.weight" in torch.load(weights)["model"]
+        assert has_it == isinstance(value, nn.Module)
 
     def test_proposals_with_fields_that_the_teachers_do_not_have(self, model, monkeypatch):
         rpn = model.proposal_generator
@@ -108,7 +114,8 @@ class TestWhatCannotBeDistilled:
 
         model = distilled(teacher_files, *opts)
         cut({"student": model, "teacher": model.teacher}[model_name].roi_heads)
-        message = f"the {model_name}'s box head gives 3 logits for 3 classes; .*LOGIT.WEIGHT to 0"
+        student, teacher = (3, 4) if model_name == "student" else (4, 3)
+        message = f"head gives {student} logits for 3 classes, the teacher's {teacher}; .*WEIGHT to"
         with pytest.raises(ConfigError, match=message):
             step(model, batch())
         unread = distilled(teacher_files, *term_weights(1, 0, 1))

@@ -3,6 +3,7 @@
 import pytest
 import torch
 from detectron2.checkpoint import DetectionCheckpointer
+from detectron2.layers import get_norm
 from detectron2.modeling import META_ARCH_REGISTRY, GeneralizedRCNN
 from tiny import (
     batch,
@@ -141,7 +142,7 @@ class TestATeacherIsRefused:
 
     def test_when_nothing_has_registered_it(self, tmp_path):
         text = refusal(written(tmp_path, "MODEL.META_ARCHITECTURE", "NobodysNet"))
-        assert "describes a model that cannot be built here (No object named 'NobodysNet'" in text
+        assert "MODEL.META_ARCHITECTURE is 'NobodysNet', which nothing has registered" in text
 
     def test_when_it_is_a_function_that_builds_another_model(self, tmp_path, monkeypatch):
         register(monkeypatch, "build_linear", lambda cfg: torch.nn.Linear(1, 1))
@@ -151,13 +152,13 @@ class TestATeacherIsRefused:
     @pytest.mark.parametrize("key", ["BACKBONE", "ROI_HEADS", "PROPOSAL_GENERATOR"])
     def test_when_nothing_has_registered_a_part_of_it(self, tmp_path, key):
         text = refusal(written(tmp_path, f"MODEL.{key}.NAME", "nobodys"))
-        assert "describes a model that cannot be built here (No object named 'nobodys'" in text
-        assert "import the project that it comes from" in text
+        assert f"{KEY}.CONFIG_FILE describes a model that cannot be built here" in text
+        assert f"MODEL.{key}.NAME is 'nobodys', which nothing has registered" in text
 
     def test_when_its_config_lacks_a_key_of_its_own(self, tmp_path, monkeypatch):
         register(monkeypatch, "build_mine", lambda cfg: cfg.MODEL.MY_WIDTH)
         text = refusal(written(tmp_path, "MODEL.META_ARCHITECTURE", "build_mine"))
-        assert "(there is no config key MY_WIDTH): import the project" in text
+        assert "there is no config key MY_WIDTH. If it is one of another project" in text
         assert "the whole config.yaml" in text
 
     def test_but_an_error_in_its_code_is_shown_as_it_is(self, tmp_path, monkeypatch):
@@ -165,10 +166,14 @@ class TestATeacherIsRefused:
         cfg = written(tmp_path, "MODEL.META_ARCHITECTURE", "build_mine")
         with pytest.raises(AttributeError, match="no_such_method"):
             build_teacher(cfg)
-        # Of a norm, say, that Detectron2 does not know.
-        register(monkeypatch, "build_mine", lambda cfg: {}["SYNCBN"])
+        register(monkeypatch, "build_mine", lambda cfg: get_norm("SYNCBN", 8))
         with pytest.raises(KeyError, match="SYNCBN"):
             build_teacher(cfg)
+
+    def test_when_detectron2_stops_at_a_value(self, tmp_path):
+        text = refusal(written(tmp_path, "MODEL.FPN.NORM", "SYNCBN"))
+        assert "cannot be built here: KeyError: 'SYNCBN', at `" in text
+        assert "(detectron2/layers/batch_norm.py)" in text
 
     def test_when_its_heads_are_a_cascade(self, tmp_path):
         text = refusal(

@@ -11,19 +11,14 @@ def is_distilled(cfg: CfgNode) -> bool:
     """Whether ``MODEL.META_ARCHITECTURE`` is ``TADistillRCNN``, or a project's class below it."""
     name = cfg.MODEL.META_ARCHITECTURE
     model = META_ARCH_REGISTRY.get(name) if name in META_ARCH_REGISTRY else None
-    return isinstance(model, type) and is_tadistill_rcnn(model)
-
-
-def is_tadistill_rcnn(model: type) -> bool:
-    """Whether a class is ``TADistillRCNN`` or below it."""
-    return issubclass(model, _ours())
+    return isinstance(model, type) and issubclass(model, _ours())
 
 
 def own_inference(model: type) -> list[str]:
     """The methods by which a class below ``TADistillRCNN`` detects otherwise than that does, so
     that a plain ``GeneralizedRCNN`` with its weights is another detector.
     """
-    if not is_tadistill_rcnn(model):
+    if not issubclass(model, _ours()):
         return []
     return [m for m in _OF_INFERENCE if getattr(model, m) is not getattr(_ours(), m)]
 

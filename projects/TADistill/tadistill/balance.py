@@ -134,7 +134,7 @@ def forget_balance(model: nn.Module) -> None:
     Args:
         model: any; in a ``DistributedDataParallel`` or not. Without a balance nothing is done.
     """
-    balance = getattr(unwrapped(model), "balance", None)
+    balance = unwrapped(getattr(unwrapped(model), "balance", None))
     if isinstance(balance, GradientBalance):
         balance.forget()
 

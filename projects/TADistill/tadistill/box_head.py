@@ -16,6 +16,7 @@ from detectron2.modeling.roi_heads import StandardROIHeads
 from detectron2.structures import Instances
 from torch import Tensor, nn
 
+from .errors import ConfigError
 from .parallel import unwrapped
 
 
@@ -69,7 +70,7 @@ def _(roi_heads, features, proposals):
     )
     outputs = roi_heads.box_predictor(roi_heads.box_head(pooled))
     if len(outputs) != len(BoxHeadOutputs._fields):
-        raise TypeError(
+        raise ConfigError(
             f"{type(roi_heads.box_predictor).__name__} has {len(outputs)} outputs, of which "
             "TADistill knows two, logits and deltas: register run_box_head and roi_losses for "
             f"ROI heads of a class of your own below {type(roi_heads).__name__} "

@@ -11,6 +11,7 @@ from .balance import NOTHING_TO_MEASURE
 from .box_head import roi_losses, run_box_head
 from .errors import ConfigError
 from .options import DistillationOptions
+from .parallel import unwrapped
 
 
 def check_forward(student: type, ours: type) -> None:
@@ -129,13 +130,13 @@ def why_not_distillable(roi_heads: nn.Module) -> str | None:
     if run_box_head.dispatch(type(roi_heads)) is run_box_head.dispatch(object):
         return f"{name} has no box branch that TADistill knows; use StandardROIHeads"
 
-    predictor = getattr(roi_heads, "box_predictor", None)
+    predictor = unwrapped(getattr(roi_heads, "box_predictor", None))
     if not isinstance(predictor, FastRCNNOutputLayers):
         return (
             f"{name} predicts boxes with {type(predictor).__name__}, not with one "
             "FastRCNNOutputLayers (a cascade has several); use StandardROIHeads"
         )
-    if len(getattr(predictor.box2box_transform, "weights", (1, 1, 1, 1))) != 4:
+    if len(getattr(predictor.box2box_transform, "weights", ())) == 5:
         return f"{name} predicts rotated boxes; TADistill compares axis-aligned ones"
     if getattr(predictor, "use_sigmoid_ce", False):
         return (

@@ -88,13 +88,14 @@ def distillation_losses(
 
 
 def _check_logits(head_S: BoxHeadOutputs, head_T: BoxHeadOutputs, num_classes: int) -> None:
-    for model, head in (("student", head_S), ("teacher", head_T)):
-        if head.logits.shape[1] != num_classes + 1:
-            raise ConfigError(
-                f"the {model}'s box head gives {head.logits.shape[1]} logits for {num_classes} "
-                "classes; what is compared are softmaxes over these and the background, which is "
-                "last: set MODEL.TADISTILL.LOGIT.WEIGHT to 0.0 and FEATURE.GATE to 'none'"
-            )
+    student, teacher = head_S.logits.shape[1], head_T.logits.shape[1]
+    if student != teacher or student <= num_classes:
+        raise ConfigError(
+            f"the student's box head gives {student} logits for {num_classes} classes, the "
+            f"teacher's {teacher}; what is compared are softmaxes over the classes and the "
+            "background behind them: set MODEL.TADISTILL.LOGIT.WEIGHT to 0.0 and FEATURE.GATE to "
+            "'none'"
+        )
 
 
 def _instance_gate(

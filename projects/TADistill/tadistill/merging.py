@@ -17,6 +17,7 @@ from .errors import ConfigError
 # What yacs raises at unknown keys, values of another type, and files that hold no mapping.
 _MERGE_ERRORS = (KeyError, ValueError, TypeError, AttributeError, AssertionError)
 _WHOLE_NUMBER = f"({float} vs. {int})"
+_TUPLE = f"({tuple} vs. {str})"
 # And at YAML that refers to itself.
 _FILE_ERRORS = (yaml.YAMLError, OSError, RecursionError, *_MERGE_ERRORS)
 
@@ -74,8 +75,12 @@ def is_address(path: str) -> bool:
 
 
 def _advice(error: Exception) -> str:
-    """yacs takes no whole number where a key has another, and shows Python's classes for it."""
-    return " (a whole number has its point here, as in 0.0)" if _WHOLE_NUMBER in str(error) else ""
+    """yacs shows Python's classes where a value is not of a key's kind, and not how to write it."""
+    if _WHOLE_NUMBER in str(error):
+        return " (a whole number has its point here, as in 0.0)"
+    if _TUPLE in str(error):
+        return """ (several are wanted: one of them is written "('one',)")"""
+    return ""
 
 
 def _check_plain(path: str, source: str, above: tuple[str, ...] = ()) -> None:

@@ -6,7 +6,7 @@ import torch
 from detectron2.config import configurable
 from detectron2.modeling import META_ARCH_REGISTRY, GeneralizedRCNN
 from detectron2.utils.events import get_event_storage
-from torch import Tensor, nn
+from torch import Tensor
 
 from .adapters import Adapters
 from .balance import GradientBalance
@@ -19,17 +19,19 @@ from .distillable import (
     check_pair,
 )
 from .distillation import distillation_losses
+from .errors import ConfigError
 from .ground_truth import ground_truth, with_gt_index
 from .host_scalars import HostScalars
 from .levels import match_levels
 from .options import DistillationOptions
+from .parallel import holds
 from .proposals import SharedProposals, label_and_sample, share_proposals
 from .teacher import FrozenTeacher, build_teacher
 
 logger = logging.getLogger(__name__)
 
-# What is trained or kept beside the student. In the names of its tensors it has these prefixes.
-_OURS = {"adapters": Adapters, "balance": GradientBalance}
+# What is trained or kept beside the student, by the prefixes of its tensors' names.
+BESIDE_THE_STUDENT = {"adapters": Adapters, "balance": GradientBalance}
 _TAKEN = "{} is the name of what the distillation has there: call your own otherwise"
 
 
@@ -84,9 +86,14 @@ class TADistillRCNN(GeneralizedRCNN):
         self._balance_scales = HostScalars()
         if teacher is None:
             return
-        for name in _OURS:
-            if hasattr(type(self), name):
-                raise AttributeError(_TAKEN.format(name))
+        if not isinstance(teacher, FrozenTeacher):
+            raise ConfigError(
+                f"the teacher is a {type(teacher).__name__}; give the model and its weights to "
+                "tadistill.teacher.trained_teacher, and what that returns to TADistillRCNN"
+            )
+        for name in ("adapters", "balance") if options.balances else ("adapters",):
+            if hasattr(type(self), name):  # which would be found before any module
+                raise ConfigError(_TAKEN.format(name))
         check_forward(type(self), TADistillRCNN)
         check_channel_order(self, teacher.student_format)
         check_pair(self, teacher.model, options)
@@ -153,8 +160,9 @@ class TADistillRCNN(GeneralizedRCNN):
         # ``nn.Module`` would make a module of that name part of the student, beside the property.
         if name in ("teacher", "student"):
             raise AttributeError(f"{name} cannot be set: build another TADistillRCNN instead")
-        if name in _OURS and isinstance(value, nn.Module) and not _holds(value, _OURS[name]):
-            raise AttributeError(_TAKEN.format(name))
+        ours = BESIDE_THE_STUDENT.get(name)
+        if ours and name in self._modules and not holds(value, ours):
+            raise ConfigError(_TAKEN.format(name))
         super().__setattr__(name, value)
 
     def forward(self, batched_inputs: list[dict]):
@@ -275,8 +283,3 @@ class TADistillRCNN(GeneralizedRCNN):
         if self._teacher is not None:
             self._teacher.follow(fn)
         return super()._apply(fn, *args, **kwargs)
-
-
-def _holds(module: nn.Module, kind: type[nn.Module]) -> bool:
-    """Whether it is of a kind, wrapped in others or not."""
-    return any(isinstance(m, kind) for m in module.modules())

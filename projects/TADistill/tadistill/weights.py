@@ -3,9 +3,8 @@ is evaluated as noise.
 """
 
 import logging
-from collections.abc import Mapping
 
-from torch import Tensor, nn
+from torch import nn
 
 from .checkpoint import TADistillCheckpointer, describe_mismatch, fetched
 from .errors import ConfigError
@@ -14,6 +13,7 @@ from .errors import ConfigError
 _ALL_OR_NOTHING = ("backbone.", "proposal_generator.", "roi_heads.box_")
 # BatchNorm's counter of training batches plays no part in inference.
 COUNTERS = "num_batches_tracked"
+_STATISTICS = ("running_mean", "running_var")
 
 
 class _StrictCheckpointer(TADistillCheckpointer):
@@ -62,7 +62,7 @@ def load_all_weights(model: nn.Module, path: str, key: str, advice: str = "") ->
             f"{key}: {path} does not fill the model that its config describes.\n"
             f"{problems}\n{advice}"
         )
-    broken = not_finite(model.state_dict())
+    broken = not_finite(model)
     if broken:
         raise ConfigError(
             f"{key}: {path} has values that are not finite in {len(broken)} tensors, as a training "
@@ -73,9 +73,16 @@ def load_all_weights(model: nn.Module, path: str, key: str, advice: str = "") ->
     )
 
 
-def not_finite(tensors: Mapping[str, Tensor]) -> list[str]:
-    """The names of those with NaN or infinity in them."""
-    return [name for name, tensor in tensors.items() if not tensor.isfinite().all()]
+def not_finite(model: nn.Module) -> list[str]:
+    """The names of a model's tensors that NaN is in, or infinity. Of its buffers only the norms'
+    statistics must be finite: others may mean it, as a mask of logits does.
+    """
+    may_be_infinite = {n for n, _ in model.named_buffers() if not n.endswith(_STATISTICS)}
+    return [
+        name
+        for name, tensor in model.state_dict().items()
+        if (tensor.isnan() if name in may_be_infinite else ~tensor.isfinite()).any()
+    ]
 
 
 def _problems(incompatible) -> str:

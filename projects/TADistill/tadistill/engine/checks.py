@@ -10,6 +10,7 @@ from detectron2.utils import comm
 from detectron2.utils.file_io import PathManager
 
 from ..backbones import TIMM_FPN, check_timm_weights
+from ..building import value_at
 from ..checkpoint import TrainingCheckpointer
 from ..data import Use, check_records, examine_annotations, read_records
 from ..errors import ConfigError, first_few
@@ -17,6 +18,8 @@ from ..notices import Notice
 from .processes import on_gpu
 from .run_directory import check_run_directory
 from .teacher_classes import check_teacher_classes, has_teacher
+
+_AT_LEAST = {"SOLVER.MAX_ITER": 1, "SOLVER.CHECKPOINT_PERIOD": 1, "DATALOADER.NUM_WORKERS": 0}
 
 
 def check_before_training(
@@ -50,6 +53,7 @@ def check_before_training(
             "DATASETS.TEST": (cfg.DATASETS.TEST, Use.in_test(cfg)),
         },
     )
+    check_numbers(cfg)
     goes_on = resume and TrainingCheckpointer(None, cfg.OUTPUT_DIR).has_checkpoint()
     if not goes_on:
         check_initial_weights(cfg)
@@ -113,8 +117,25 @@ def check_batch(cfg: CfgNode, num_processes: int) -> None:
         )
 
 
+def check_numbers(cfg: CfgNode) -> None:
+    """Checks what Detectron2 would stop at after it has begun, or say nothing of."""
+    for key, least in _AT_LEAST.items():
+        value = value_at(cfg, key)
+        if value < least:
+            raise ConfigError(f"{key} is {value}; it must be {least} or more")
+    if not cfg.INPUT.MIN_SIZE_TRAIN:
+        raise ConfigError("INPUT.MIN_SIZE_TRAIN is empty: give the sizes to choose from, in pixels")
+
+
 def check_device(cfg: CfgNode, processes_here: int = 1) -> None:
     """Checks that this machine has what ``MODEL.DEVICE`` asks for, for each of its processes."""
+    try:
+        torch.device(cfg.MODEL.DEVICE)
+    except RuntimeError as e:
+        raise ConfigError(
+            f"MODEL.DEVICE is {cfg.MODEL.DEVICE!r}, which torch does not know; as a rule it is "
+            "'cuda' or 'cpu'"
+        ) from e
     if on_gpu(cfg) and not torch.cuda.is_available():
         raise ConfigError(
             f"MODEL.DEVICE is {cfg.MODEL.DEVICE!r}, but this machine has no GPU that torch can "

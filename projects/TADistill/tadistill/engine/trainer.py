@@ -20,11 +20,11 @@ from torch.nn.parallel import DistributedDataParallel
 
 from ..architecture import is_distilled
 from ..balance import forget_balance
+from ..building import naming_what_stops
 from ..checkpoint import TrainingCheckpointer
 from ..data import ResumableLoader
 from ..errors import ConfigError
 from ..export import export_student
-from ..foreign_parts import naming_foreign_parts
 from ..hooks import DistillationDecayHook
 from ..inheritance import inherit_from_teacher
 from ..parallel import unwrapped
@@ -78,7 +78,8 @@ class TADistillTrainer(DefaultTrainer):
 
     @classmethod
     def build_train_loader(cls, cfg):
-        return ResumableLoader.from_cfg(cfg)
+        with naming_what_stops(cfg, "the config", "a data loader"):
+            return ResumableLoader.from_cfg(cfg)
 
     def train(self):
         """Trains from ``start_iter`` on.
@@ -123,12 +124,18 @@ class TADistillTrainer(DefaultTrainer):
 
     @classmethod
     def build_model(cls, cfg):
-        with naming_foreign_parts("the config", "import the project that it comes from before"):
+        with naming_what_stops(cfg, "the config"):
             return super().build_model(cfg)
 
     @classmethod
     def build_optimizer(cls, cfg, model):
-        return build_optimizer(cfg, model)
+        with naming_what_stops(cfg, "SOLVER", "an optimizer"):
+            return build_optimizer(cfg, model)
+
+    @classmethod
+    def build_lr_scheduler(cls, cfg, optimizer):
+        with naming_what_stops(cfg, "SOLVER", "a learning rate's schedule"):
+            return super().build_lr_scheduler(cfg, optimizer)
 
     @classmethod
     def build_evaluator(cls, cfg, dataset_name, output_folder=None):

@@ -3,31 +3,10 @@
 from collections.abc import Callable
 
 from detectron2.config import CfgNode, get_cfg
-from detectron2.modeling import (
-    ANCHOR_GENERATOR_REGISTRY,
-    BACKBONE_REGISTRY,
-    META_ARCH_REGISTRY,
-    PROPOSAL_GENERATOR_REGISTRY,
-    ROI_BOX_HEAD_REGISTRY,
-    ROI_HEADS_REGISTRY,
-    ROI_KEYPOINT_HEAD_REGISTRY,
-    ROI_MASK_HEAD_REGISTRY,
-    RPN_HEAD_REGISTRY,
-)
 
 from ..backbones import TIMM_FPN
-
-_PARTS = {
-    "MODEL.META_ARCHITECTURE": META_ARCH_REGISTRY,
-    "MODEL.BACKBONE.NAME": BACKBONE_REGISTRY,
-    "MODEL.PROPOSAL_GENERATOR.NAME": PROPOSAL_GENERATOR_REGISTRY,
-    "MODEL.RPN.HEAD_NAME": RPN_HEAD_REGISTRY,
-    "MODEL.ANCHOR_GENERATOR.NAME": ANCHOR_GENERATOR_REGISTRY,
-    "MODEL.ROI_HEADS.NAME": ROI_HEADS_REGISTRY,
-    "MODEL.ROI_BOX_HEAD.NAME": ROI_BOX_HEAD_REGISTRY,
-    "MODEL.ROI_MASK_HEAD.NAME": ROI_MASK_HEAD_REGISTRY,
-    "MODEL.ROI_KEYPOINT_HEAD.NAME": ROI_KEYPOINT_HEAD_REGISTRY,
-}
+from ..building import value_at
+from ..parts import REGISTRIES
 
 
 def opened_by(student_cfg: CfgNode) -> str:
@@ -64,17 +43,10 @@ def _parts_of_others(cfg: CfgNode) -> list[str]:
     """The names in ``cfg`` under which another project has registered a part of the model."""
     return [
         name
-        for key, registry in _PARTS.items()
-        if (name := _value(cfg, key)) in registry and not _comes_with_detectron2(registry.get(name))
+        for key, registry in REGISTRIES.items()
+        if (name := value_at(cfg, key)) in registry
+        and not _comes_with_detectron2(registry.get(name))
     ]
-
-
-def _value(cfg: CfgNode, key: str):
-    """What is at a dotted key; None if nothing is."""
-    node = cfg
-    for name in key.split("."):
-        node = node.get(name) if isinstance(node, CfgNode) else None
-    return node
 
 
 def _comes_with_detectron2(part: Callable) -> bool:

@@ -11,11 +11,12 @@ from detectron2.modeling import META_ARCH_REGISTRY, GeneralizedRCNN
 from detectron2.utils import comm
 from torch import Tensor, nn
 
-from ..architecture import is_distilled, is_tadistill_rcnn, own_inference
+from ..architecture import is_distilled, own_inference
 from ..backbones import without_timm_weights
 from ..errors import ConfigError
 from ..files import written_whole
-from ..parallel import plainly_named, unwrapped
+from ..parallel import holds, plainly_named, unwrapped
+from ..rcnn import BESIDE_THE_STUDENT
 from ..weights import not_finite
 from .opened_by import opened_by
 
@@ -102,14 +103,18 @@ def _student_weights(model: nn.Module, cfg: CfgNode) -> dict[str, Tensor]:
             "wrapper, the one inside"
         )
     # Another detector's parts of these names are its own.
-    only_to_distil = ("adapters.", "balance.") if is_tadistill_rcnn(type(model)) else ()
+    only_to_distil = tuple(
+        f"{name}."
+        for name, kind in BESIDE_THE_STUDENT.items()
+        if holds(getattr(model, name, None), kind)
+    )
     weights = plainly_named(model.state_dict())
     for key in [*weights]:
         if key.startswith(only_to_distil):
             del weights[key]
         else:
             weights[key] = weights[key].detach().cpu()
-    broken = not_finite(weights)
+    broken = [name for name in not_finite(model) if not name.startswith(only_to_distil)]
     if broken:
         raise ConfigError(
             f"the student has values that are not finite in {len(broken)} tensors, as a training "

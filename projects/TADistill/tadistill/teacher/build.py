@@ -5,18 +5,13 @@ from detectron2.config import CfgNode
 from detectron2.modeling import META_ARCH_REGISTRY, GeneralizedRCNN, build_model
 
 from ..backbones import without_timm_weights
+from ..building import naming_what_stops
 from ..errors import ConfigError
-from ..foreign_parts import naming_foreign_parts
 from ..options import TeacherOptions
 from .config import KEY, teacher_config, teacher_weights
 from .device import check_speedups
 from .frozen import FrozenTeacher
 from .trained import trained_teacher
-
-_ADVICE = (
-    "import the project that it comes from before the student is built, and give the whole "
-    "config.yaml that the teacher's training left in its OUTPUT_DIR"
-)
 
 
 def build_teacher(cfg: CfgNode) -> FrozenTeacher:
@@ -39,7 +34,7 @@ def build_teacher(cfg: CfgNode) -> FrozenTeacher:
     check_speedups(options, torch.device(cfg.MODEL.DEVICE))
     _check_architecture(teacher_cfg)
     _check_class_count(cfg, teacher_cfg)
-    named = naming_foreign_parts(f"{KEY}.CONFIG_FILE", _ADVICE)
+    named = naming_what_stops(teacher_cfg, f"{KEY}.CONFIG_FILE")
     with torch.random.fork_rng(devices=[]), named:
         model = build_model(without_timm_weights(teacher_cfg))
     return trained_teacher(
@@ -55,8 +50,9 @@ def build_teacher(cfg: CfgNode) -> FrozenTeacher:
 
 def _check_architecture(teacher_cfg: CfgNode) -> None:
     name = teacher_cfg.MODEL.META_ARCHITECTURE
-    model = META_ARCH_REGISTRY.get(name) if name in META_ARCH_REGISTRY else None
-    # What is not registered is named, and what a function makes looked at, when it is built.
+    with naming_what_stops(teacher_cfg, f"{KEY}.CONFIG_FILE"):
+        model = META_ARCH_REGISTRY.get(name)
+    # What a function makes is looked at when it is built.
     if isinstance(model, type) and not issubclass(model, GeneralizedRCNN):
         raise ConfigError(
             f"{KEY}.CONFIG_FILE describes a {name}; the teacher must be a "

@@ -36,6 +36,8 @@ def trained_teacher(
         ConfigError: if the model is of a kind that cannot teach, or is not loaded whole.
     """
     node = key.rpartition(".")[0]
+    if not weights:
+        raise ConfigError(f"{key} is empty: give the path or URL of the teacher's trained weights")
     if not isinstance(model, GeneralizedRCNN):
         raise ConfigError(
             f"{node} is a {type(model).__name__}; the teacher must be a GeneralizedRCNN (Faster "
@@ -46,5 +48,5 @@ def trained_teacher(
         raise ConfigError(f"the teacher cannot teach: {problem} ({node})")
     if options and options.compile:
         check_compilable(model.backbone)
-    load_all_weights(model, weights, key, advice)
+    load_all_weights(model, str(weights), key, advice)
     return FrozenTeacher(model, student_format, options)
