@@ -109,3 +109,17 @@ def test_the_command_runs_one_row_again_wherever_the_data_are():
         '"$DATA/images" --register-coco d_val output/val.json "$DATA/images" '
         "--output output/again/g --records output/again/g --opts MODEL.DEVICE cuda"
     )
+
+
+@pytest.mark.parametrize(
+    ("first", "again"), [("bccd/short", "bccd/again"), ("demo_xeon", "demo_xeon/again")]
+)
+def test_a_run_that_was_made_again_is_the_same_to_the_last_digit(first, again):
+    """As recorded/ablations/README.md says of the runs in the repository."""
+    records = REPO / "projects/TADistill/recorded/ablations"
+    paths = sorted((records / again).glob("*.json"))
+    assert paths
+    for path in paths:
+        one, other = read_record(path), read_record(records / first / path.name)
+        for key in ("scores", "class_AP", "AP_curve", "losses", "gates"):
+            assert one.get(key) == other.get(key), (path.name, key)
