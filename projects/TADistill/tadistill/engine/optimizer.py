@@ -39,12 +39,9 @@ def build_optimizer(cfg: CfgNode, model: nn.Module) -> torch.optim.Optimizer:
 
 
 def _check_clipping(cfg: CfgNode) -> None:
-    clip_type, known = (
-        cfg.SOLVER.CLIP_GRADIENTS.CLIP_TYPE,
-        [kind.value for kind in GradientClipType],
-    )
-    if cfg.SOLVER.CLIP_GRADIENTS.ENABLED and clip_type not in known:
+    clipping, known = cfg.SOLVER.CLIP_GRADIENTS, [kind.value for kind in GradientClipType]
+    if clipping.ENABLED and clipping.CLIP_TYPE not in known:
         raise ConfigError(
-            f"SOLVER.CLIP_GRADIENTS.CLIP_TYPE is {clip_type!r}; choose one of "
+            f"SOLVER.CLIP_GRADIENTS.CLIP_TYPE is {clipping.CLIP_TYPE!r}; choose one of "
             f"{', '.join(map(repr, known))}"
         )
