@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from .errors import ConfigError
-from .parallel import plainly_named, unwrapped
+from .parallel import unwrapped
+from .tensor_names import plainly_named
 
 logger = logging.getLogger(__name__)
 

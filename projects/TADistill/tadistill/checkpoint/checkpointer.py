@@ -5,7 +5,7 @@ from urllib.parse import parse_qs
 from detectron2.checkpoint import DetectionCheckpointer
 
 from ..errors import ConfigError
-from ..parallel import named_as
+from ..tensor_names import named_as
 from .reading import read_checkpoint
 
 

@@ -15,8 +15,9 @@ from ..architecture import is_distilled, own_inference
 from ..backbones import without_timm_weights
 from ..errors import ConfigError
 from ..files import written_whole
-from ..parallel import holds, plainly_named, unwrapped
+from ..parallel import holds, unwrapped
 from ..rcnn import BESIDE_THE_STUDENT
+from ..tensor_names import plainly_named
 from ..weights import not_finite
 from .opened_by import opened_by
 
@@ -108,12 +109,6 @@ def _student_weights(model: nn.Module, cfg: CfgNode) -> dict[str, Tensor]:
         for name, kind in BESIDE_THE_STUDENT.items()
         if holds(getattr(model, name, None), kind)
     )
-    weights = plainly_named(model.state_dict())
-    for key in [*weights]:
-        if key.startswith(only_to_distil):
-            del weights[key]
-        else:
-            weights[key] = weights[key].detach().cpu()
     broken = [name for name in not_finite(model) if not name.startswith(only_to_distil)]
     if broken:
         raise ConfigError(
@@ -121,6 +116,12 @@ def _student_weights(model: nn.Module, cfg: CfgNode) -> dict[str, Tensor]:
             f"that has diverged leaves them: {', '.join(broken[:8])}. An earlier checkpoint may be "
             "sound: see tools/export_student.py"
         )
+    weights = plainly_named(model.state_dict())
+    for key in [*weights]:
+        if key.startswith(only_to_distil):
+            del weights[key]
+        else:
+            weights[key] = weights[key].detach().cpu()
     return weights
 
 
