@@ -49,7 +49,8 @@ def add_tadistill_config(cfg: CN) -> None:
     _C.MODEL.TADISTILL.INHERIT = False
 
     # Whose RPN proposals both box heads answer for: "union", "student" or "teacher". With the
-    # teacher's alone students ended below their baselines in two of three settings: RESULTS.md.
+    # teacher's alone students ended below their baselines in two of three settings
+    # (results/choices.md).
     _C.MODEL.TADISTILL.PROPOSALS = CN()
     _C.MODEL.TADISTILL.PROPOSALS.SOURCE = "union"
     # In the union, a teacher's proposal is a near-duplicate if its IoU with a student's is above.

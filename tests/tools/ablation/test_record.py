@@ -112,7 +112,12 @@ def test_the_command_runs_one_row_again_wherever_the_data_are():
 
 
 @pytest.mark.parametrize(
-    ("first", "again"), [("bccd/short", "bccd/again"), ("demo_xeon", "demo_xeon/again")]
+    ("first", "again"),
+    [
+        ("bccd/short", "bccd/again"),
+        ("demo_xeon", "demo_xeon/again"),
+        ("demo_xeon", "demo_xeon/again_2ghz"),
+    ],
 )
 def test_a_run_that_was_made_again_is_the_same_to_the_last_digit(first, again):
     """As recorded/ablations/README.md says of the runs in the repository."""

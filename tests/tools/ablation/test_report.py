@@ -163,7 +163,7 @@ def test_tables_side_by_side_say_what_rows_have_over_the_defaults(fill_in, recor
     for name, ap in (("all", 19.0), ("alone", 17.0), ("balance", 20.0)):
         (other / f"{name}.json").write_text(json.dumps(record(name, 0, ap)))
     lines = [
-        "| | `toy` | `other` |",
+        "| | toy<br>1,000 iterations<br>a processor | other<br>1,000 iterations<br>a processor |",
         "| --- | ---: | ---: |",
         "| **the defaults, over the baseline** | +4.0 | - |",
         "| `all` all terms | -1.0 | -1.0 |",
@@ -171,6 +171,21 @@ def test_tables_side_by_side_say_what_rows_have_over_the_defaults(fill_in, recor
     ]
     assert fill_in("<!-- beside: toy other -->").splitlines() == lines
     assert fill_in("<!-- beside: toy other without alone -->").splitlines() == lines[:-1]
+
+
+def test_rows_seed_by_seed_side_by_side(fill_in, recorded):
+    other = recorded.parent / "other"
+    other.mkdir()
+    for name, seed, ap in (("all", 2, 19.0), ("baseline", 0, 17.0), ("alone", 0, 16.5)):
+        (other / f"{name}_{seed}.json").write_text(json.dumps(record(name, seed, ap)))
+    text = fill_in("<!-- seed_table: all alone over baseline in toy other -->")
+    assert text.splitlines() == [
+        "| over `baseline`, by seed | toy<br>1,000 iterations<br>a processor "
+        "| other<br>1,000 iterations<br>a processor |",
+        "| --- | ---: | ---: |",
+        "| `all` | +3.0, +4.0 | - |",
+        "| `alone` | - | -0.5 |",
+    ]
 
 
 def test_tables_side_by_side_as_a_picture(fill_in, recorded, monkeypatch):
@@ -351,6 +366,12 @@ def test_band_of_a_curve():
         ("<!-- value: toy all price -->", "it must be value"),
         ("<!-- seeds: toy -->", r"it must have ROW \[over ROW\]"),
         ("<!-- seeds: toy all baseline -->", r"it must have ROW \[over ROW\]"),
+        ("<!-- seed_table: all in toy -->", "it must have ROW … over ROW in NAME"),
+        (
+            "<!-- seed_table: none over baseline in toy -->",
+            "no table has row 'none' with a",
+        ),
+        ("<!-- seed_table: teacher over baseline in toy -->", "no table has row 'teacher' with a"),
         ("<!-- mean: toy none over baseline -->", "there is no record of row 'none'"),
         ("<!-- mean: toy all over none -->", "there is no record of row 'none'"),
     ],
@@ -375,11 +396,21 @@ def test_report_has_what_there_is(recorded):
 
 
 class TestTheResultsInTheRepository:
-    def test_page_is_that_of_its_records(self):
-        page = results.PAGE.read_text()
-        assert page == results.results_page(draw=False), "run projects/TADistill/tools/results.py"
-        for picture in re.findall(r"!\[[^]]*\]\(([^)]+)\)", page):
-            assert (results.PAGE.parent / picture).is_file()
+    def test_pages_are_those_of_their_records(self):
+        pages = results.results_pages(draw=False)
+        assert {*pages} == {results.PROJECT / "RESULTS.md", *results.PROJECT.glob("results/*.md")}
+        for path, page in pages.items():
+            assert path.read_text() == page, "run projects/TADistill/tools/results.py"
+            for picture in re.findall(r"!\[[^]]*\]\(([^)]+)\)", page):
+                assert (path.parent / picture).is_file()
+
+    def test_a_template_that_cannot_be_filled_in_is_named(self, monkeypatch, tmp_path):
+        (tmp_path / "some.template.md").write_text("<!-- table: nothing -->")
+        monkeypatch.setattr(results, "TEMPLATES", tmp_path)
+        monkeypatch.setattr(results, "PROJECT", tmp_path)
+        message = r"some\.template\.md: <!-- table: nothing -->: there is no record"
+        with pytest.raises(ConfigError, match=message):
+            results.results_pages()
 
     def test_records_are_strict_json_and_of_their_fingerprint(self):
         def refuse(constant):

@@ -20,6 +20,10 @@ class Comparison:
     names: tuple[str, ...]
     rows: dict[tuple[str, str], TableRow]
 
+    def of_table(self, heading: str) -> list[TableRow]:
+        """The rows of a table, those that are compared and the defaults."""
+        return [row for (_, table), row in self.rows.items() if table == heading]
+
 
 def compare(tables: Mapping[str, Sequence[TableRow]], without: Collection[str] = ()) -> Comparison:
     """The rows that have any seed in common with the defaults of their table.

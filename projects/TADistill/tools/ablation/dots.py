@@ -51,8 +51,7 @@ def draw_comparison(path: Path, comparison: Comparison) -> None:
     columns, names = len(comparison.headings), [BASELINE, *comparison.names]
     figure = Figure(figsize=(2.5 + 3.5 * columns, 1.5 + 0.32 * len(names)))
     for place, heading in enumerate(comparison.headings, start=1):
-        of_table = [row for (_, table), row in comparison.rows.items() if table == heading]
-        title, where = short_heading(of_table, heading), (1, columns, place)
+        title, where = short_heading(comparison.of_table(heading), heading), (1, columns, place)
         axes = new_axes(figure, title, "AP over the defaults", "", where, "x")
         defaults = comparison.rows[DEFAULTS, heading]
         if defaults.gains:

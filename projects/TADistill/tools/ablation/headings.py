@@ -33,11 +33,11 @@ def _training_of(rows: Sequence[TableRow]) -> str:
     trained = [r for row in rows if not row.is_teacher for r in row.records.values()]
     if not trained:
         return ""
-    machines = {record["machine"]["gpu"] or record["machine"]["processor"] for record in trained}
+    machines = {_plain(r["machine"]["gpu"] or r["machine"]["processor"]) for r in trained}
     iterations = f"{min(record['iterations'] for record in trained):,} iterations"
-    return f"{iterations}, {_plain(*machines)}" if len(machines) == 1 else iterations
+    return ", ".join([iterations, *machines] if len(machines) == 1 else [iterations])
 
 
 def _plain(processor: str) -> str:
-    """``Intel(R) Xeon(R) Processor`` is ``Intel Xeon``."""
-    return re.sub(r"\(R\)|\(TM\)| Processor", "", processor)
+    """``Intel(R) Xeon(R) Processor @ 2.00GHz`` is ``Intel Xeon``."""
+    return re.sub(r"\(R\)|\(TM\)| Processor| @ .*", "", processor)

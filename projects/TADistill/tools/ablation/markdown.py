@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 
 from .comparison import Comparison
+from .headings import short_heading
 from .overview import Setting, iterations_of
 from .record import SCORES
 from .table import DEFAULTS, Spread, TableRow, spread
@@ -43,6 +44,24 @@ COLUMNS: dict[str, tuple[str, Callable[[TableRow], str]]] = {
     },
 }
 
+OVERVIEW = (
+    "iterations",
+    "teacher",
+    "baseline",
+    "distilled",
+    "over the baseline",
+    "gap closed",
+    "baseline, about as much time",
+    "distilled over that",
+)
+
+
+def head(first: str, others: Sequence[str]) -> list[str]:
+    """The first two lines of a table, whose first column has words and all others figures."""
+    cells = " | ".join(heading.replace("\n", "<br>") for heading in others)
+    words = f"| {first} |" if first else "| |"
+    return [f"{words} {cells} |", "| --- |" + " ---: |" * len(others)]
+
 
 def markdown_table(rows: Sequence[TableRow]) -> str:
     """All columns that have anything in them, and below what they mean and where they are from."""
@@ -51,10 +70,7 @@ def markdown_table(rows: Sequence[TableRow]) -> str:
         for heading, text in COLUMNS.values()
         if any(text(row) != NOTHING for row in rows)
     ]
-    lines = [
-        "| | " + " | ".join(heading for heading, _ in columns) + " |",
-        "| --- |" + " ---: |" * len(columns),
-    ]
+    lines = head("", [heading for heading, _ in columns])
     for row in rows:
         cells = " | ".join(text(row) for _, text in columns)
         lines.append(f"| {_name_and_title(row)} | {cells} |")
@@ -63,10 +79,7 @@ def markdown_table(rows: Sequence[TableRow]) -> str:
 
 def comparison_table(comparison: Comparison) -> str:
     """A column a table; in the first line what the defaults have over the baseline."""
-    lines = [
-        "| | " + " | ".join(f"`{heading}`" for heading in comparison.headings) + " |",
-        "| --- |" + " ---: |" * len(comparison.headings),
-    ]
+    lines = head("", [short_heading(comparison.of_table(h), h) for h in comparison.headings])
     defaults = {
         heading: comparison.rows.get((DEFAULTS, heading)) for heading in comparison.headings
     }
@@ -85,11 +98,7 @@ def comparison_table(comparison: Comparison) -> str:
 
 def overview_table(settings: Sequence[Setting]) -> str:
     """A line a setting."""
-    lines = [
-        "| | iterations | teacher | baseline | distilled | over the baseline | gap closed "
-        "| baseline, about as much time | distilled over that |",
-        "| --- |" + " ---: |" * 8,
-    ]
+    lines = head("", OVERVIEW)
     for setting in settings:
         distilled, patient = setting.distilled, setting.patient
         in_the_time = NOTHING

@@ -8,6 +8,8 @@
 <!-- overview: a/short+a/long demo -->    likewise; for the first the baseline of a/long is the one
                                           that takes about as long as its distilled student
 <!-- overview_plot: digits/short demo --> the same as a picture, a dot a seed
+<!-- seed_table: sigma_1 sigma_2 over balance in digits/long demo -->
+                                         the AP of each seed over another row's, side by side
 <!-- bootstraps: val test -->             what compare.py wrote to recorded/bootstraps
 <!-- pairs: test -->                      of that, the AP of each pair's second detector
 <!-- pairs: test over first -->           what it has over the pair's first
@@ -26,6 +28,7 @@
 <!-- mean: digits/long all over teacher seeds 0 1 2 -->  likewise of these seeds alone
 """
 
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -42,6 +45,8 @@ from .overview import Setting, load_setting
 from .pairs import FORM as PAIRS_FORM
 from .pairs import paired_aps, paired_gap, paired_teacher
 from .plots import KINDS
+from .seed_table import FORM as SEED_TABLE_FORM
+from .seed_table import seed_table
 from .seeds import FORM, as_list, as_mean, seeds_of
 from .table import TableRow, check_names, chosen, load_table
 
@@ -81,7 +86,7 @@ class Place(NamedTuple):
 
     def shown(self, path: Path, words: str) -> str:
         """A picture in Markdown, with words for those who do not see it."""
-        return f"![{words}]({path.relative_to(self.page.parent).as_posix()})"
+        return f"![{words}]({Path(os.path.relpath(path, self.page.parent)).as_posix()})"
 
 
 def fill_table(words: Words, place: Place) -> str:
@@ -105,6 +110,10 @@ def fill_seeds(words: Words, place: Place) -> str:
 
 def fill_mean(words: Words, place: Place) -> str:
     return as_mean(seeds_of(place.rows(words[0]), words[1:]))
+
+
+def fill_seed_table(words: Words, place: Place) -> str:
+    return seed_table(words, place.rows)
 
 
 def fill_bootstraps(words: Words, place: Place) -> str:
@@ -206,6 +215,7 @@ MARKERS = {
     "beside_plot": Marker("NAME[/BUDGET] … [without ROW …]", fill_beside_plot),
     "overview": Marker("NAME[/BUDGET][+NAME/BUDGET] …", fill_overview),
     "overview_plot": Marker("NAME[/BUDGET][+NAME/BUDGET] …", fill_overview_plot),
+    "seed_table": Marker(SEED_TABLE_FORM, fill_seed_table),
     "bootstraps": Marker("NAME …", fill_bootstraps),
     "pairs": Marker(f"NAME {PAIRS_FORM}", fill_pairs),
     "pairs_mean": Marker(f"NAME {PAIRS_FORM}", fill_pairs_mean),
