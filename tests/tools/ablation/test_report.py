@@ -198,7 +198,8 @@ def test_tables_side_by_side_as_a_picture(fill_in, recorded, monkeypatch):
         (other / f"{name}_{seed}.json").write_text(json.dumps(record(name, seed, ap)))
     text = fill_in("<!-- beside_plot: toy other -->")
     path = "recorded/plots/beside_toy_other.png"
-    assert text == f"![over the defaults: toy, other]({path})"
+    words = "toy, 1,000 iterations, a processor; other, 1,000 iterations, a processor"
+    assert text == f"![over the defaults: {words}]({path})"
     dots = [
         [list(line.get_xdata()) for line in axes.lines if line.get_marker() == "o"]
         for axes in saved[0].axes
@@ -277,7 +278,8 @@ def test_the_command_has_the_data_where_the_page_about_them_puts_them(fill_in, r
 @pytest.mark.parametrize("kind", ["ap", "final", "gain", "gates"])
 def test_a_plot_is_drawn_and_shown(fill_in, recorded, kind):
     text = fill_in(f"<!-- plot: toy {kind} baseline all -->")
-    assert text == f"![{kind}: toy](recorded/toy/plots/{kind}_baseline_all.png)"
+    words = f"{kind}: toy, 1,000 iterations, a processor"
+    assert text == f"![{words}](recorded/toy/plots/{kind}_baseline_all.png)"
     with Image.open(recorded / f"plots/{kind}_baseline_all.png") as picture:
         pixels = np.asarray(picture.convert("RGB"))
     assert len(np.unique(pixels.reshape(-1, 3), axis=0)) > 10

@@ -22,6 +22,11 @@ def short_heading(rows: Sequence[TableRow], name: str) -> str:
     return "\n".join(filter(None, [title, *_training_of(rows).split(", ")]))
 
 
+def in_one_line(heading: str) -> str:
+    """For where lines cannot be broken."""
+    return heading.replace("\n", ", ")
+
+
 def title_of(rows: Sequence[TableRow], name: str) -> str:
     """Of the grid; ``name`` if it is gone."""
     grid = grid_of([record for row in rows for record in row.records.values()])

@@ -39,7 +39,7 @@ from .again import command_again
 from .bootstraps import bootstrap_table, read_bootstrap
 from .comparison import Comparison, compare
 from .dots import draw_comparison, draw_overview
-from .headings import heading_of
+from .headings import heading_of, in_one_line, short_heading
 from .markdown import COLUMNS, comparison_table, markdown_table, overview_table
 from .overview import Setting, load_setting
 from .pairs import FORM as PAIRS_FORM
@@ -149,11 +149,12 @@ def fill_plot(words: Words, place: Place) -> str:
     rows = chosen(place.rows(table), names)
     if not KINDS[kind].has_any(rows):
         raise ConfigError(f"no record has any {kind}")
+    heading = heading_of(rows, table)
     file_name = "_".join(filter(None, [budget, kind, *names])) + ".png"
     path = place.records / name / "plots" / file_name
     if place.draw:
-        KINDS[kind].draw(path, rows, heading_of(rows, table))
-    return place.shown(path, f"{kind}: {table}")
+        KINDS[kind].draw(path, rows, heading)
+    return place.shown(path, f"{kind}: {in_one_line(heading)}")
 
 
 def fill_beside(words: Words, place: Place) -> str:
@@ -168,7 +169,8 @@ def fill_beside_plot(words: Words, place: Place) -> str:
     path = place.records / "plots" / f"beside_{name}.png"
     if place.draw:
         draw_comparison(path, comparison)
-    return place.shown(path, f"over the defaults: {', '.join(comparison.headings)}")
+    titles = [short_heading(comparison.of_table(h), h) for h in comparison.headings]
+    return place.shown(path, f"over the defaults: {'; '.join(map(in_one_line, titles))}")
 
 
 def fill_overview(words: Words, place: Place) -> str:
