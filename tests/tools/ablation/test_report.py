@@ -8,8 +8,9 @@ import pytest
 import results
 from ablation.canvas import styles_of
 from ablation.curves import mean_and_sd
+from ablation.markdown import cell
 from ablation.report import filled_in, write_report
-from ablation.table import load_table, summarised
+from ablation.table import load_table, spread, summarised
 from matplotlib.figure import Figure
 from PIL import Image
 from toy_records import record
@@ -33,6 +34,11 @@ def test_a_table_has_a_line_a_row(fill_in):
     ]
     assert lines[-1].startswith("1,000 iterations. AP: mean ± sample standard deviation over n")
     assert lines[-1].endswith("On a processor (2 cores; 2 at once, 1 thread each).")
+
+
+def test_what_rounds_to_zero_has_no_sign():
+    assert cell(spread([-0.05, 0.03]), "{:+.1f}") == "0.0 ± 0.1"
+    assert cell(spread([-0.05, -0.07]), "{:+.1f}") == "-0.1 ± 0.0"
 
 
 def test_rows_of_a_table_can_be_chosen(fill_in):

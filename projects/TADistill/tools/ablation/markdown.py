@@ -11,11 +11,17 @@ from .table import DEFAULTS, Spread, TableRow, spread
 NOTHING = "-"
 
 
+def figure(value: float, form: str) -> str:
+    """``value`` in ``form``; what rounds to zero has no sign."""
+    text = form.format(value)
+    return text if text.strip("+-0.") else text.lstrip("+-")
+
+
 def cell(value: Spread | None, form: str = "{:.1f}", with_sd: bool = True) -> str:
     """``70.9 ± 0.4``; of one value without a spread."""
     if value is None:
         return NOTHING
-    text = form.format(value.mean)
+    text = figure(value.mean, form)
     if with_sd and value.sd is not None:
         text += " ± " + form.replace("+", "").format(value.sd)
     return text
@@ -36,7 +42,7 @@ COLUMNS: dict[str, tuple[str, Callable[[TableRow], str]]] = {
     "beside": ("over the defaults", lambda row: _paired(row.beside_defaults, row.scores["AP"])),
     "gap": (
         "gap closed",
-        lambda row: NOTHING if row.gap_closed is None else f"{row.gap_closed:.2f}",
+        lambda row: NOTHING if row.gap_closed is None else figure(row.gap_closed, "{:.2f}"),
     ),
     **{
         score: (score, lambda row, score=score: cell(row.scores[score], with_sd=False))
