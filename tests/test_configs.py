@@ -93,6 +93,10 @@ def test_recipe_runs_for_one_step(path, opts, teachers_of_random_weights, monkey
     if f"output/pretrained/{cfg.MODEL.TIMM.NAME}.pth" == cfg.MODEL.TIMM.WEIGHTS:
         cfg.MODEL.TIMM.WEIGHTS = ""
     cfg.MODEL.DEVICE = "cpu"
+    # RoIAlign of a thousand regions is most of a step on so small an image.
+    heads, rpn = cfg.MODEL.ROI_HEADS, cfg.MODEL.RPN
+    heads.BATCH_SIZE_PER_IMAGE = min(heads.BATCH_SIZE_PER_IMAGE, 64)
+    rpn.POST_NMS_TOPK_TRAIN = min(rpn.POST_NMS_TOPK_TRAIN, 100)
     torch.manual_seed(0)
     model = build_model(cfg).train()
     optimizer = TADistillTrainer.build_optimizer(cfg, model)

@@ -129,7 +129,7 @@ def test_that_do_not_fit_leave_no_doubt_about_a_directory(model, tmp_path):
 
 def test_of_a_deeper_backbone_do_not_fill_a_shallower_one(model, tmp_path):
     deeper = build(plain_cfg("MODEL.RESNETS.DEPTH", 101)).state_dict()
-    surplus = [name for name in deeper if name not in state()]
+    surplus = list(deeper.keys() - state().keys())
     assert len(surplus) > 17  # blocks of res4, each of several tensors
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     path = write(tmp_path / "model.pth", deeper)
@@ -172,9 +172,10 @@ def test_that_detection_does_not_need_are_ignored(model, tmp_path, surplus):
 def test_of_a_trained_norm_fill_a_frozen_one(tmp_path):
     """Which has all of BatchNorm's tensors but the counter."""
     frozen = build(plain_cfg("MODEL.RESNETS.NORM", "FrozenBN"), seed=1)
-    load_all_weights(frozen, write(tmp_path / "model.pth", state()), KEY)
+    trained = state()
+    load_all_weights(frozen, write(tmp_path / "model.pth", trained), KEY)
     loaded = frozen.state_dict()
-    assert all(torch.equal(loaded[name], state()[name]) for name in loaded)
+    assert all(torch.equal(loaded[name], trained[name]) for name in loaded)
 
 
 def test_in_half_precision_fill_a_float32_model(model, tmp_path):

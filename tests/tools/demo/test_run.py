@@ -14,7 +14,10 @@ from trainings.process import lock_of
 
 ROOT = Path(__file__).resolve().parents[3]
 RUN = ROOT / "projects/TADistill/tools/demo/run.py"
-SCHEDULE = ["--opts", "SOLVER.MAX_ITER", "6", "TEST.EVAL_PERIOD", "3", "SOLVER.IMS_PER_BATCH", "2"]
+SCHEDULE = [
+    *("--opts", "SOLVER.MAX_ITER", "6", "TEST.EVAL_PERIOD", "3", "SOLVER.IMS_PER_BATCH", "2"),
+    *("MODEL.ROI_HEADS.BATCH_SIZE_PER_IMAGE", "32", "MODEL.RPN.POST_NMS_TOPK_TRAIN", "100"),
+]
 
 
 def demo(output, *arguments, opts=()):
