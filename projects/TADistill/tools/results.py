@@ -39,7 +39,7 @@ def _page(template: Path, draw: bool) -> str:
     try:
         return header + filled_in(template.read_text(), RECORDS, page_of(template), draw)
     except ConfigError as error:
-        raise ConfigError(f"{template.name}: {error}") from error
+        raise ConfigError(f"{template.relative_to(TEMPLATES)}: {error}") from error
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ import pytest
 import results
 from ablation.canvas import styles_of
 from ablation.curves import mean_and_sd
+from ablation.headings import short_heading
 from ablation.markdown import cell
 from ablation.report import filled_in, write_report
 from ablation.table import load_table, spread, summarised
@@ -182,16 +183,38 @@ def test_tables_side_by_side_say_what_rows_have_over_the_defaults(fill_in, recor
 def test_rows_seed_by_seed_side_by_side(fill_in, recorded):
     other = recorded.parent / "other"
     other.mkdir()
-    for name, seed, ap in (("all", 2, 19.0), ("baseline", 0, 17.0), ("alone", 0, 16.5)):
+    for name, seed, ap in (
+        *(("all", 2, 19.0), ("baseline", 0, 17.0), ("baseline", 1, 17.0)),
+        *(("alone", 1, 16.5), ("again", 0, 16.5), ("again", 1, 18.0)),
+    ):
         (other / f"{name}_{seed}.json").write_text(json.dumps(record(name, seed, ap)))
-    text = fill_in("<!-- seed_table: all alone over baseline in toy other -->")
+    # Of which the heading says nothing: it is not shown.
+    machine = {**record("far", 0, 1.0)["machine"], "processor": "another"}
+    (other / "far_0.json").write_text(json.dumps(record("far", 0, 1.0, machine=machine)))
+    text = fill_in("<!-- seed_table: all alone again over baseline in toy other -->")
     assert text.splitlines() == [
         "| over `baseline`, by seed | toy<br>1,000 iterations<br>a processor "
         "| other<br>1,000 iterations<br>a processor |",
         "| --- | ---: | ---: |",
         "| `all` | +3.0, +4.0 | - |",
-        "| `alone` | - | -0.5 |",
+        "| `alone` | - | -, -0.5 |",
+        "| `again` | - | -0.5, +1.0 |",
     ]
+
+
+@pytest.mark.parametrize(
+    ("processors", "last_line"),
+    [
+        (["Intel(R) Xeon(R) Processor", "Intel(R) Xeon(R) Processor @ 2.00GHz"], "Intel Xeon"),
+        (["AMD EPYC", "Intel(R) Xeon(R) Processor"], "1,000 iterations"),
+    ],
+)
+def test_a_heading_ends_with_the_processor_if_there_is_one(processors, last_line):
+    records = {
+        seed: record("all", seed, 1.0, machine={"gpu": None, "processor": processor})
+        for seed, processor in enumerate(processors)
+    }
+    assert short_heading(summarised({"all": records}), "toy").splitlines()[-1] == last_line
 
 
 def test_tables_side_by_side_as_a_picture(fill_in, recorded, monkeypatch):
@@ -361,7 +384,6 @@ def test_band_of_a_curve():
         ),
         ("<!-- table:  -->", "it must be table: NAME"),
         ("<!-- beside: without all -->", "it must be beside: NAME"),
-        ("<!-- beside_plot: toy -->", "no table has a row with a seed of the defaults"),
         ("<!-- overview: toy -->", "toy: there is no record of row 'balance'"),
         ("<!-- overview:  -->", "it must be overview: NAME"),
         ("<!-- beside: toy without none -->", "there is no record of row 'none'"),
@@ -375,10 +397,10 @@ def test_band_of_a_curve():
         ("<!-- seeds: toy -->", r"it must have ROW \[over ROW\]"),
         ("<!-- seeds: toy all baseline -->", r"it must have ROW \[over ROW\]"),
         ("<!-- seed_table: all in toy -->", "it must have ROW … over ROW in NAME"),
-        (
-            "<!-- seed_table: none over baseline in toy -->",
-            "no table has row 'none' with a",
-        ),
+        ("<!-- seed_table: none over baseline in toy -->", "there is no record of row 'none'"),
+        ("<!-- seed_table: all over none in toy -->", "there is no record of row 'none'"),
+        ("<!-- beside: toy -->", "toy: there is no record of row 'balance'"),
+        ("<!-- beside_plot: toy -->", "toy: there is no record of row 'balance'"),
         ("<!-- seed_table: teacher over baseline in toy -->", "no table has row 'teacher' with a"),
         ("<!-- mean: toy none over baseline -->", "there is no record of row 'none'"),
         ("<!-- mean: toy all over none -->", "there is no record of row 'none'"),
@@ -387,6 +409,12 @@ def test_band_of_a_curve():
 def test_a_marker_that_cannot_be_filled_in_is_named(fill_in, marker, message):
     with pytest.raises(ConfigError, match=f"{re.escape(marker)}: .*{message}"):
         fill_in(marker)
+
+
+def test_a_picture_of_the_defaults_alone_is_not_drawn(fill_in, recorded):
+    (recorded / "balance_7.json").write_text(json.dumps(record("balance", 7, 14.0)))
+    with pytest.raises(ConfigError, match="no table has a row with a seed of the defaults"):
+        fill_in("<!-- beside_plot: toy -->")
 
 
 def test_other_comments_stay(fill_in):

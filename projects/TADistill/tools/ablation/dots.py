@@ -11,7 +11,6 @@ from matplotlib.figure import Figure
 
 from .canvas import draw_teacher, new_axes, save, styles_of
 from .comparison import Comparison
-from .headings import short_heading
 from .overview import Setting
 from .table import BASELINE, DEFAULTS, TableRow, aps_by_seed, spread
 
@@ -48,17 +47,18 @@ def draw_comparison(path: Path, comparison: Comparison) -> None:
     """Of several tables, axes each: the AP over the defaults' with the same seed, of the baseline
     first.
     """
-    columns, names = len(comparison.headings), [BASELINE, *comparison.names]
+    columns, names = len(comparison.tables), [BASELINE, *comparison.names]
     figure = Figure(figsize=(2.5 + 3.5 * columns, 1.5 + 0.32 * len(names)))
-    for place, heading in enumerate(comparison.headings, start=1):
-        title, where = short_heading(comparison.of_table(heading), heading), (1, columns, place)
+    titled = zip(comparison.tables, comparison.titles, strict=True)
+    for place, (table, title) in enumerate(titled, start=1):
+        where = (1, columns, place)
         axes = new_axes(figure, title, "AP over the defaults", "", where, "x")
-        defaults = comparison.rows[DEFAULTS, heading]
+        defaults = comparison.rows[DEFAULTS, table]
         if defaults.gains:
             behind = [-gain for gain in defaults.gains.values()]
             _draw_row(axes, 0, behind, BASELINE_COLOUR)
         for height, name in enumerate(comparison.names, start=1):
-            row = comparison.rows.get((name, heading))
+            row = comparison.rows.get((name, table))
             if row:
                 _draw_row(axes, height, list(row.beside_defaults.values()), DISTILLED_COLOUR)
         axes.axvline(0, color=BASELINE_COLOUR, linewidth=1)

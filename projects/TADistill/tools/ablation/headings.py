@@ -13,13 +13,12 @@ def heading_of(rows: Sequence[TableRow], name: str) -> str:
         rows: of the table.
         name: of the table, for one whose grid is gone.
     """
-    return "\n".join(filter(None, [title_of(rows, name), _training_of(rows)]))
+    return "\n".join(filter(None, [title_of(rows, name), ", ".join(_training_of(rows))]))
 
 
 def short_heading(rows: Sequence[TableRow], name: str) -> str:
     """Likewise, for narrow axes: the title's first words alone."""
-    title = title_of(rows, name).split(",")[0]
-    return "\n".join(filter(None, [title, *_training_of(rows).split(", ")]))
+    return "\n".join([title_of(rows, name).split(",")[0], *_training_of(rows)])
 
 
 def in_one_line(heading: str) -> str:
@@ -33,14 +32,14 @@ def title_of(rows: Sequence[TableRow], name: str) -> str:
     return grid.title if grid else name
 
 
-def _training_of(rows: Sequence[TableRow]) -> str:
+def _training_of(rows: Sequence[TableRow]) -> list[str]:
     """The fewest iterations of a row, and the processor if all have one."""
     trained = [r for row in rows if not row.is_teacher for r in row.records.values()]
     if not trained:
-        return ""
+        return []
     machines = {_plain(r["machine"]["gpu"] or r["machine"]["processor"]) for r in trained}
     iterations = f"{min(record['iterations'] for record in trained):,} iterations"
-    return ", ".join([iterations, *machines] if len(machines) == 1 else [iterations])
+    return [iterations, *machines] if len(machines) == 1 else [iterations]
 
 
 def _plain(processor: str) -> str:

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping, Sequence
 
 from .comparison import Comparison
-from .headings import short_heading
 from .overview import Setting, iterations_of
 from .record import SCORES
 from .table import DEFAULTS, Spread, TableRow, spread
@@ -11,8 +10,8 @@ from .table import DEFAULTS, Spread, TableRow, spread
 NOTHING = "-"
 
 
-def figure(value: float, form: str) -> str:
-    """``value`` in ``form``; what rounds to zero has no sign."""
+def rounded(value: float, form: str) -> str:
+    """``value`` in ``form``; what is zero then has no sign."""
     text = form.format(value)
     return text if text.strip("+-0.") else text.lstrip("+-")
 
@@ -21,7 +20,7 @@ def cell(value: Spread | None, form: str = "{:.1f}", with_sd: bool = True) -> st
     """``70.9 ± 0.4``; of one value without a spread."""
     if value is None:
         return NOTHING
-    text = figure(value.mean, form)
+    text = rounded(value.mean, form)
     if with_sd and value.sd is not None:
         text += " ± " + form.replace("+", "").format(value.sd)
     return text
@@ -42,7 +41,7 @@ COLUMNS: dict[str, tuple[str, Callable[[TableRow], str]]] = {
     "beside": ("over the defaults", lambda row: _paired(row.beside_defaults, row.scores["AP"])),
     "gap": (
         "gap closed",
-        lambda row: NOTHING if row.gap_closed is None else figure(row.gap_closed, "{:.2f}"),
+        lambda row: NOTHING if row.gap_closed is None else rounded(row.gap_closed, "{:.2f}"),
     ),
     **{
         score: (score, lambda row, score=score: cell(row.scores[score], with_sd=False))
@@ -50,7 +49,7 @@ COLUMNS: dict[str, tuple[str, Callable[[TableRow], str]]] = {
     },
 }
 
-OVERVIEW = (
+OVERVIEW_COLUMNS = (
     "iterations",
     "teacher",
     "baseline",
@@ -85,17 +84,15 @@ def markdown_table(rows: Sequence[TableRow]) -> str:
 
 def comparison_table(comparison: Comparison) -> str:
     """A column a table; in the first line what the defaults have over the baseline."""
-    lines = head("", [short_heading(comparison.of_table(h), h) for h in comparison.headings])
-    defaults = {
-        heading: comparison.rows.get((DEFAULTS, heading)) for heading in comparison.headings
-    }
-    cells = [_paired(row.gains, row.scores["AP"]) if row else NOTHING for row in defaults.values()]
+    lines = head("", comparison.titles)
+    defaults = {table: comparison.rows[DEFAULTS, table] for table in comparison.tables}
+    cells = [_paired(row.gains, row.scores["AP"]) for row in defaults.values()]
     lines.append("| **the defaults, over the baseline** | " + " | ".join(cells) + " |")
     for name in comparison.names:
-        rows = {heading: comparison.rows.get((name, heading)) for heading in comparison.headings}
+        rows = {table: comparison.rows.get((name, table)) for table in comparison.tables}
         cells = [
-            _paired(row.beside_defaults, defaults[heading].scores["AP"]) if row else NOTHING
-            for heading, row in rows.items()
+            _paired(row.beside_defaults, defaults[table].scores["AP"]) if row else NOTHING
+            for table, row in rows.items()
         ]
         title = next(_name_and_title(row) for row in rows.values() if row)
         lines.append(f"| {title} | " + " | ".join(cells) + " |")
@@ -104,7 +101,7 @@ def comparison_table(comparison: Comparison) -> str:
 
 def overview_table(settings: Sequence[Setting]) -> str:
     """A line a setting."""
-    lines = head("", OVERVIEW)
+    lines = head("", OVERVIEW_COLUMNS)
     for setting in settings:
         distilled, patient = setting.distilled, setting.patient
         in_the_time = NOTHING

@@ -9,7 +9,7 @@
                                           that takes about as long as its distilled student
 <!-- overview_plot: digits/short demo --> the same as a picture, a dot a seed
 <!-- seed_table: sigma_1 sigma_2 over balance in digits/long demo -->
-                                         the AP of each seed over another row's, side by side
+                                          the AP of each seed over another row's, side by side
 <!-- bootstraps: val test -->             what compare.py wrote to recorded/bootstraps
 <!-- pairs: test -->                      of that, the AP of each pair's second detector
 <!-- pairs: test over first -->           what it has over the pair's first
@@ -39,8 +39,8 @@ from .again import command_again
 from .bootstraps import bootstrap_table, read_bootstrap
 from .comparison import Comparison, compare
 from .dots import draw_comparison, draw_overview
-from .headings import heading_of, in_one_line, short_heading
-from .markdown import COLUMNS, comparison_table, markdown_table, overview_table
+from .headings import heading_of, in_one_line
+from .markdown import COLUMNS, comparison_table, markdown_table, overview_table, rounded
 from .overview import Setting, load_setting
 from .pairs import FORM as PAIRS_FORM
 from .pairs import paired_aps, paired_gap, paired_teacher
@@ -138,7 +138,7 @@ def fill_pairs_gap(words: Words, place: Place) -> str:
     if len(words) != 3:
         raise NotOfItsForm
     name, table, baseline = words
-    return f"{paired_gap(place.bootstrap(name), table, baseline, place.rows):.2f}"
+    return rounded(paired_gap(place.bootstrap(name), table, baseline, place.rows), "{:.2f}")
 
 
 def fill_plot(words: Words, place: Place) -> str:
@@ -165,12 +165,12 @@ def fill_beside_plot(words: Words, place: Place) -> str:
     comparison = _comparison(words, place)
     if not comparison.names:
         raise ConfigError("no table has a row with a seed of the defaults")
-    name = "_".join(heading.replace("/", "-") for heading in comparison.headings)
+    name = "_".join(table.replace("/", "-") for table in comparison.tables)
     path = place.records / "plots" / f"beside_{name}.png"
     if place.draw:
         draw_comparison(path, comparison)
-    titles = [short_heading(comparison.of_table(h), h) for h in comparison.headings]
-    return place.shown(path, f"over the defaults: {'; '.join(map(in_one_line, titles))}")
+    titles = "; ".join(map(in_one_line, comparison.titles))
+    return place.shown(path, f"over the defaults: {titles}")
 
 
 def fill_overview(words: Words, place: Place) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from tadistill.errors import ConfigError
 
-from .markdown import cell, figure
+from .markdown import cell, rounded
 from .table import TableRow, chosen, differences, spread
 
 FORM = "ROW [over ROW] [of CLASS] [seeds SEED …]"
@@ -57,7 +57,7 @@ def seeds_of(rows: Sequence[TableRow], words: Sequence[str]) -> BySeed:
 
 def as_list(by_seed: BySeed) -> str:
     """``+1.6, 0.0``, in the order of the seeds."""
-    return ", ".join(figure(value, _form(by_seed)) for value in by_seed.values.values())
+    return ", ".join(rounded(value, _form(by_seed)) for value in by_seed.values.values())
 
 
 def as_mean(by_seed: BySeed) -> str:
