@@ -441,10 +441,11 @@ class TestTheResultsInTheRepository:
                 assert (path.parent / picture).is_file()
 
     def test_a_template_that_cannot_be_filled_in_is_named(self, monkeypatch, tmp_path):
-        (tmp_path / "some.template.md").write_text("<!-- table: nothing -->")
+        (tmp_path / "results").mkdir()
+        (tmp_path / "results/some.template.md").write_text("<!-- table: nothing -->")
         monkeypatch.setattr(results, "TEMPLATES", tmp_path)
         monkeypatch.setattr(results, "PROJECT", tmp_path)
-        message = r"some\.template\.md: <!-- table: nothing -->: there is no record"
+        message = r"results/some\.template\.md: <!-- table: nothing -->: there is no record"
         with pytest.raises(ConfigError, match=message):
             results.results_pages()
 

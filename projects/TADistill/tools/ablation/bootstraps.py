@@ -51,7 +51,7 @@ def _line(found: dict) -> str:
         cell(spread(_once(second))),
         cell(spread(found["by_pair"]), "{:+.1f}"),
         f"{overall['sd_over_images']:.1f}",
-        f"{overall['low']:+.1f} to {overall['high']:+.1f}",
+        f"{overall['low']:+.1f} to {overall['high']:+.1f}",  # the sign of a zero says its side
         f"{error:.1f}" if error is not None else "-",
     ]
     return "| " + " | ".join(cells) + " |"

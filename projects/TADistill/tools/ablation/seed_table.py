@@ -23,7 +23,8 @@ def seed_table(words: Sequence[str], tables: Callable[[str], Sequence[TableRow]]
         tables: the rows of a table, by its name.
 
     Raises:
-        ConfigError: if they are of another form, or no table has one of the rows with a seed of the other.
+        ConfigError: if they are of another form, or no table has one of the rows with a seed of
+            the other.
     """
     form = _WORDS.fullmatch(" ".join(words))
     if not form:
