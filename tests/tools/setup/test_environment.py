@@ -115,6 +115,15 @@ def test_an_overlay_sees_the_active_packages_and_pins_the_shared_ones(
     assert "opencv" not in arguments[-1]  # the active environment has it
 
 
+def test_packages_are_not_compiled_beforehand(environment, monkeypatch, tmp_path):
+    commands = []
+    monkeypatch.setattr(environment, "run", lambda command, *_, **__: commands.append(command))
+    environment.pip_install(tmp_path, "numpy")
+    ((*words, last),) = commands
+    assert "--no-compile" in words
+    assert last == "numpy"
+
+
 @pytest.mark.parametrize(
     ("line", "shown"),
     [
