@@ -44,7 +44,6 @@ def _page(template: Path, draw: bool) -> str:
 
 if __name__ == "__main__":
     try:
-        results_pages(draw=False)  # so that nothing is drawn for pages that cannot be written
         written = results_pages()
     except ConfigError as error:
         sys.exit(f"error: {error}")

@@ -314,6 +314,13 @@ def test_a_plot_is_drawn_and_shown(fill_in, recorded, kind):
     assert len(np.unique(pixels.reshape(-1, 3), axis=0)) > 10
 
 
+def test_where_a_scalar_begins_and_ends(fill_in, recorded):
+    gates = {"iteration": [19, 39, 59], "gate_box": [0.5, 0.3, None]}  # not measured at the end
+    (recorded / "all_2.json").write_text(json.dumps(record("all", 2, 1.0, gates=gates)))
+    assert fill_in("<!-- ends: toy all gate_box -->") == "0.6 to 0.6"
+    assert fill_in("<!-- ends: toy all gate_logit -->") == "0.9 to 0.8"
+
+
 def test_what_a_balance_multiplied_by_is_drawn(fill_in, recorded):
     path = recorded / "all_0.json"
     record = json.loads(path.read_text())
@@ -394,6 +401,8 @@ def test_band_of_a_curve():
         ("<!-- plot: toy gain baseline -->", "no record has any gain"),
         ("<!-- value: toy all -->", "it must be value"),
         ("<!-- value: toy all price -->", "it must be value"),
+        ("<!-- ends: toy all -->", "it must be ends: NAME"),
+        ("<!-- ends: toy all balance_box -->", "no record has any balance_box"),
         ("<!-- seeds: toy -->", r"it must have ROW \[over ROW\]"),
         ("<!-- seeds: toy all baseline -->", r"it must have ROW \[over ROW\]"),
         ("<!-- seed_table: all in toy -->", "it must have ROW … over ROW in NAME"),

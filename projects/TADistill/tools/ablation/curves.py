@@ -66,7 +66,7 @@ def _draw_scalars(
 ) -> None:
     """Axes side by side, one for each of the scalars that any record has (one does)."""
     styles = styles_of(rows)
-    curves = {name: {row: _of_records(row, name) for row in styles} for name in names}
+    curves = {name: {row: curves_of(row, name) for row in styles} for name in names}
     curves = {name: by_row for name, by_row in curves.items() if any(by_row.values())}
     figure = Figure(figsize=(max(5 * len(curves), 7), 5))
     for place, (name, by_row) in enumerate(curves.items(), start=1):
@@ -94,10 +94,10 @@ def _draw_mean(axes: Axes, curves: Sequence[Mapping[int, float]], style: dict, n
 
 
 def _have_any(rows: Sequence[TableRow], names: Mapping[str, str]) -> bool:
-    return any(_of_records(row, name) for row in rows for name in names)
+    return any(curves_of(row, name) for row in rows for name in names)
 
 
-def _of_records(row: TableRow, name: str) -> list[dict[int, float]]:
+def curves_of(row: TableRow, name: str) -> list[dict[int, float]]:
     """The curves of a scalar of the distillation, of those seeds whose records have it."""
     curves = (_points(record.get("gates", {}), name) for record in row.records.values())
     return [curve for curve in curves if curve]

@@ -20,6 +20,7 @@
 <!-- pairs_gap: test toy baseline -->     what they close of the gap to it
 <!-- plot: digits/long ap -->             ap, final, gain, gates or scales; rows can be named too
 <!-- command: digits/long -->             what runs a row of it again
+<!-- ends: digits/long all gate_box -->   a scalar's first and last value, means over the seeds
 <!-- value: digits/long all AP -->        one cell, by its column's name in markdown.py
 <!-- seeds: digits/long all -->           the AP of each seed of a row
 <!-- seeds: digits/long all over teacher of seven -->  what a row has over another, seed by seed;
@@ -31,6 +32,7 @@
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from statistics import mean
 from typing import NamedTuple
 
 from tadistill.errors import ConfigError
@@ -38,6 +40,7 @@ from tadistill.errors import ConfigError
 from .again import command_again
 from .bootstraps import bootstrap_table, read_bootstrap
 from .comparison import Comparison, compare
+from .curves import curves_of
 from .dots import draw_comparison, draw_overview
 from .headings import heading_of, in_one_line
 from .markdown import COLUMNS, comparison_table, markdown_table, overview_table, rounded
@@ -102,6 +105,17 @@ def fill_value(words: Words, place: Place) -> str:
         raise NotOfItsForm
     (row,) = chosen(place.rows(words[0]), [words[1]])
     return COLUMNS[words[2]][1](row)
+
+
+def fill_ends(words: Words, place: Place) -> str:
+    if len(words) != 3:
+        raise NotOfItsForm
+    table, name, scalar = words
+    (row,) = chosen(place.rows(table), [name])
+    curves = [list(curve.values()) for curve in curves_of(row, scalar)]
+    if not curves:
+        raise ConfigError(f"no record has any {scalar}")
+    return " to ".join(f"{mean(curve[end] for curve in curves):.1f}" for end in (0, -1))
 
 
 def fill_seeds(words: Words, place: Place) -> str:
@@ -226,6 +240,7 @@ MARKERS = {
     "plot": Marker(f"NAME[/BUDGET] {'|'.join(KINDS)} [ROW …]", fill_plot),
     "command": Marker("NAME[/BUDGET]", fill_command),
     "value": Marker(f"NAME[/BUDGET] ROW {'|'.join(COLUMNS)}", fill_value),
+    "ends": Marker("NAME[/BUDGET] ROW SCALAR", fill_ends),
     "seeds": Marker(f"NAME[/BUDGET] {FORM}", fill_seeds),
     "mean": Marker(f"NAME[/BUDGET] {FORM}", fill_mean),
 }
